@@ -1,0 +1,28 @@
+# Everything below sets up its own virtual environment: only Python 3.11+ and make are needed.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: test demo lint clean
+
+test: lint
+	$(RUN)/python -m pytest
+
+demo: $(VENV)/installed
+	$(RUN)/bridgepool stress --size 8 --overflow 4 --operations 200 --concurrency 50 \
+	  --inputs examples/questions.jsonl --min-success 1
+
+lint: $(VENV)/installed
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+# Made again when the dependencies change.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bridgepool needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --editable '.[dspy,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,27 @@
+"""The child side: a model behind commands, driven over a pair of pipes.
+
+::
+
+    from bridge import Bridge
+
+    bridge = Bridge()
+
+    @bridge.command
+    def classify(text: str, top_k: int = 3) -> list[str]: ...
+
+Run it with `python -m bridge my_module:bridge`. Needs msgspec and nothing else.
+"""
+
+from bridge.arguments import ArgumentError
+from bridge.context import current_call, current_session, define, forget, forget_all
+from bridge.registry import Bridge
+
+__all__ = [
+    "ArgumentError",
+    "Bridge",
+    "current_call",
+    "current_session",
+    "define",
+    "forget",
+    "forget_all",
+]

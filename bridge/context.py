@@ -1,0 +1,67 @@
+"""The call in progress, for code that runs inside a command."""
+
+from __future__ import annotations
+
+import uuid
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from msgspec import Raw
+
+from bridge.messages import ANONYMOUS, Definition, to_json
+from bridge.wire import Wire
+
+
+@dataclass(slots=True)
+class CallContext:
+    """One call: its id and session, and what its reply must tell the pool."""
+
+    id: int
+    session: str
+    wire: Wire
+    define: Definition | None = None
+    forget: list[str] = field(default_factory=list)
+    forget_all: bool = False
+
+
+_current: ContextVar[CallContext] = ContextVar("bridge_call")
+
+
+def current_call() -> CallContext:
+    """Return the call in progress; raise `LookupError` outside a command."""
+    return _current.get()
+
+
+def enter_call(call: CallContext) -> None:
+    """Make `call` the one in progress in the current context."""
+    _current.set(call)
+
+
+def current_session() -> str:
+    """The session of the call in progress, "anonymous" where none was given."""
+    call = _current.get(None)
+    return ANONYMOUS if call is None else call.session
+
+
+def define(key: str, definition: object, version: str | None = None) -> str:
+    """Have the pool keep `definition` under `key`, in this call's session, for all workers.
+
+    At most one definition a call. `version` tells two definitions of one key
+    apart and is made up if not given. Returns the version.
+    """
+    call = _current.get()
+    if call.define is not None:
+        raise RuntimeError(f"this call has defined {call.define.key!r} already")
+    version = version or uuid.uuid4().hex
+    call.define = Definition(key, version, Raw(to_json(definition)))
+    return version
+
+
+def forget(*keys: str) -> None:
+    """Have the pool, and through it every worker, forget `keys` of this session."""
+    _current.get().forget.extend(keys)
+
+
+def forget_all() -> None:
+    """Have the pool, and through it every worker, forget all keys of all sessions."""
+    _current.get().forget_all = True

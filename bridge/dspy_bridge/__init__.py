@@ -1,0 +1,201 @@
+"""DSPy programs as commands, on the names and error texts that DSPex clients know.
+
+Start-up options: `{"lm": {...}}`, the arguments of `configure_lm`, so that
+every worker has the LM.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import dspy
+import msgspec
+from msgspec import Struct
+
+from bridge import Bridge, current_session, define, forget, forget_all
+from bridge.dspy_bridge.lm import LMConfig, error_details, make_lm, token_usage
+from bridge.dspy_bridge.memory import memory_usage
+from bridge.dspy_bridge.programs import Program, ProgramData, Programs
+
+bridge = Bridge()
+
+_programs = Programs()
+_lm: dspy.LM | None = None
+
+
+class Options(Struct, forbid_unknown_fields=True):
+    """What the pool's `options` may hold for this bridge."""
+
+    lm: LMConfig | None = None
+
+
+@bridge.on_start
+def start(options: Options) -> None:
+    global _lm
+    if options.lm is not None:
+        _lm = make_lm(options.lm)
+
+
+@bridge.on_define
+def adopt(session: str, key: str, version: str, definition: Any) -> None:
+    _programs.adopt(session, msgspec.convert(definition, ProgramData), version)
+
+
+@bridge.on_forget
+def drop(session: str, key: str | None) -> None:
+    if key is None:
+        _programs.clear_session(session)
+    else:
+        _programs.drop(session, key)
+
+
+@bridge.command
+def ping(**extra: Any) -> dict[str, Any]:
+    return {"dspy_available": True}
+
+
+@bridge.command
+def configure_lm(**config: Any) -> dict[str, Any]:
+    """Set this worker's LM; the pool's `options` set it for every worker."""
+    global _lm
+    read = msgspec.convert(config, LMConfig)
+    _lm = make_lm(read)
+    return {
+        "status": "configured",
+        "model": read.model,
+        "provider": read.provider,
+        "temperature": read.temperature,
+    }
+
+
+@bridge.command
+def create_program(
+    id: str | None = None,
+    *,
+    signature: str | dict[str, Any],
+    program_type: str = "predict",
+    **extra: Any,
+) -> dict[str, Any]:
+    program = _programs.create(current_session(), _required(id), signature, program_type)
+    define(program.data.program_id, program.data, program.version)
+    return {
+        "program_id": program.data.program_id,
+        "status": "created",
+        "signature": signature,
+        "program_type": program_type,
+        "field_mapping": program.data.field_mapping,
+        "signature_def": program.data.signature_def,
+    }
+
+
+@bridge.command
+def execute_program(
+    program_id: str | None = None,
+    *,
+    inputs: dict[str, Any],
+    program_data: ProgramData | None = None,
+    **extra: Any,
+) -> dict[str, Any]:
+    program = _program_to_run(_required(program_id), program_data)
+    if _lm is None:
+        raise RuntimeError("No LM is loaded.")
+    started = time.perf_counter()
+    outputs, usage = _run(program, inputs, _lm)
+    return {
+        "program_id": program_id,
+        "outputs": outputs,
+        "execution_time": time.perf_counter() - started,
+        "usage": usage,
+    }
+
+
+def _program_to_run(program_id: str, data: ProgramData | None) -> Program:
+    if data is None:
+        return _programs.find(current_session(), program_id)
+    data.program_id = program_id
+    return _programs.adopt(current_session(), data, data.version)
+
+
+def _run(
+    program: Program, inputs: dict[str, Any], lm: dspy.LM
+) -> tuple[dict[str, Any], dict[str, int]]:
+    # `dspy.configure` belongs to one thread and task for ever; a context is this call's own.
+    # History would keep every prompt of this worker's life.
+    with dspy.context(lm=lm, disable_history=True), dspy.track_usage() as tracker:
+        try:
+            outputs = program.run(inputs)
+        except dspy.utils.exceptions.DSPyError as error:
+            error.details = error_details(error)
+            raise
+    return outputs, token_usage(tracker.get_total_tokens())
+
+
+@bridge.command
+def list_programs(**extra: Any) -> dict[str, Any]:
+    session = current_session()
+    programs = [
+        {"id": program_id, **program.describe(), "session_id": session}
+        for program_id, program in _programs.listed(session).items()
+    ]
+    return {"programs": programs, "total_count": len(programs)}
+
+
+@bridge.command
+def get_program_info(program_id: str | None = None, **extra: Any) -> dict[str, Any]:
+    program = _programs.find(current_session(), _required(program_id))
+    return {"program_id": program_id, **program.describe()}
+
+
+@bridge.command
+def delete_program(program_id: str | None = None, **extra: Any) -> dict[str, Any]:
+    program = _programs.find(current_session(), _required(program_id))
+    _programs.drop(current_session(), program.data.program_id)
+    forget(program.data.program_id)
+    return {"program_id": program_id, "status": "deleted"}
+
+
+@bridge.command
+def get_stats(**extra: Any) -> dict[str, Any]:
+    return {
+        "programs_count": len(_programs),
+        "command_count": bridge.tally.commands,
+        "error_count": bridge.tally.errors,
+        "uptime": bridge.tally.uptime,
+        "memory_usage": memory_usage(),
+        "dspy_available": True,
+    }
+
+
+@bridge.command
+def cleanup(**extra: Any) -> dict[str, Any]:
+    """Forget the programs of all sessions, on every worker of the pool."""
+    forget_all()
+    return {"status": "cleaned", "programs_removed": _programs.clear()}
+
+
+@bridge.command
+def reset_state(**extra: Any) -> dict[str, Any]:
+    """`cleanup`, and this worker's counts start from nought."""
+    forget_all()
+    commands, errors = bridge.tally.reset()
+    return {
+        "status": "reset",
+        "programs_cleared": _programs.clear(),
+        "commands_reset": commands,
+        "errors_reset": errors,
+    }
+
+
+@bridge.command
+def cleanup_session(session_id: str, **extra: Any) -> dict[str, Any]:
+    """Forget one session's programs, on every worker of the pool."""
+    removed = _programs.clear_session(session_id)
+    forget(*removed)
+    return {"status": "cleaned", "session_id": session_id, "programs_removed": len(removed)}
+
+
+def _required(program_id: str | None) -> str:
+    if not program_id:
+        raise ValueError("Program ID is required")
+    return program_id

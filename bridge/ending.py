@@ -1,0 +1,66 @@
+"""When a bridge ends: SIGTERM, and end of file while a call runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+
+END_OF_FILE_GRACE = 0.8
+"""Seconds between end of file and the end of the process, so that it is over within one second."""
+
+
+class StopSignal:
+    """SIGTERM as a flag and a readable descriptor; SIGINT is ignored.
+
+    Nothing is raised into running code: a call that is under way finishes,
+    and whoever waits for the next frame waits on `fd` too.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.fd, self._wake_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def install(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self.requested = True
+        with contextlib.suppress(BlockingIOError):  # a full pipe is readable already
+            os.write(self._wake_fd, b"!")
+
+
+def watch_for_end_of_file(fd: int) -> None:
+    """End the process soon after the other end of `fd` is closed, whatever runs then.
+
+    The main thread has `END_OF_FILE_GRACE` to finish by itself. A poll with no
+    events asked for wakes on hang-up only and takes no bytes from the wire. A
+    call that holds the GIL keeps this thread from running; for that there is
+    the pool's lifeline.
+    """
+    threading.Thread(target=_watch, args=(fd,), name="bridge-end-of-file", daemon=True).start()
+
+
+def _watch(fd: int) -> None:
+    poll = select.poll()
+    poll.register(fd, 0)
+    poll.poll()
+    exit_after(END_OF_FILE_GRACE)
+
+
+def exit_within(seconds: float) -> None:
+    """End the process with status 0 in at most `seconds`, even if a thread refuses to end."""
+    threading.Thread(target=exit_after, args=(seconds,), name="bridge-exit", daemon=True).start()
+
+
+def exit_after(seconds: float) -> None:
+    time.sleep(seconds)
+    try:
+        sys.stderr.flush()
+    finally:
+        os._exit(0)

@@ -1,0 +1,177 @@
+"""`Bridge`: what a bridge's author writes commands on."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from bridge.arguments import Arguments
+
+F = TypeVar("F", bound=Callable[..., Any])
+Adopt = Callable[[str, str, str, Any], None]
+Drop = Callable[[str, str | None], None]
+
+
+class Kind(Enum):
+    """How a command runs."""
+
+    PLAIN = "plain"
+    ASYNC = "async"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+
+
+def _kind_of(function: Callable[..., Any]) -> Kind:
+    if inspect.iscoroutinefunction(function):
+        return Kind.ASYNC
+    if inspect.isasyncgenfunction(function):
+        return Kind.ASYNC_GENERATOR
+    if inspect.isgeneratorfunction(function):
+        return Kind.GENERATOR
+    return Kind.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A function that a pool can call by name."""
+
+    name: str
+    function: Callable[..., Any]
+    kind: Kind
+    arguments: Arguments
+
+
+@dataclass(slots=True)
+class Tally:
+    """What this process has served so far."""
+
+    commands: int = 0
+    errors: int = 0
+    born: float = field(default_factory=time.monotonic)
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the bridge was made."""
+        return time.monotonic() - self.born
+
+    def reset(self) -> tuple[int, int]:
+        """Set the counts to nought and return what they were."""
+        counts = (self.commands, self.errors)
+        self.commands = self.errors = 0
+        return counts
+
+
+class Bridge:
+    """A set of commands, and what is to happen before the first of them.
+
+    ::
+
+        bridge = Bridge()
+
+        @bridge.on_start
+        def load(options: Options) -> None: ...
+
+        @bridge.command
+        def classify(text: str, top_k: int = 3) -> list[Label]: ...
+
+    Commands may be plain functions, `async def`, generators or async
+    generators; the last two stream their items. Arguments are validated
+    against the annotations (any type msgspec knows) before the command runs.
+    """
+
+    def __init__(self) -> None:
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._commands: dict[str, Command] = {}
+        self._preload: list[Callable[..., Any]] = []
+        self._on_start: list[Callable[..., Any]] = []
+        self._adopt: Adopt | None = None
+        self._drop: Drop | None = None
+        self.tally = Tally()
+
+    def command(self, function: F) -> F:
+        """Register `function` under its own name."""
+        self._functions[function.__name__] = function
+        return function
+
+    def preload(self, function: F) -> F:
+        """Run once, before `on_start`: imports and read-only tables that workers may share."""
+        self._preload.append(function)
+        return function
+
+    def on_start(self, function: F) -> F:
+        """Run once per worker, before its first command; plain or `async def`.
+
+        It takes nothing, or the pool's `options` decoded into the type of its
+        one parameter.
+        """
+        self._on_start.append(function)
+        return function
+
+    def on_define(self, function: Adopt) -> Adopt:
+        """Called as `(session, key, version, definition)` when another worker defined `key`."""
+        self._adopt = function
+        return function
+
+    def on_forget(self, function: Drop) -> Drop:
+        """Called as `(session, key)` when another worker forgot `key`; None is the whole session."""
+        self._drop = function
+        return function
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all commands, in the order of registration."""
+        return list(self._functions)
+
+    @property
+    def capabilities(self) -> list[str]:
+        """The optional parts of the wire that this bridge speaks."""
+        return ["define"] if self._adopt is not None else []
+
+    @property
+    def start_functions(self) -> list[Callable[..., Any]]:
+        """What start-up runs, in order."""
+        return [*self._preload, *self._on_start]
+
+    def find(self, name: str) -> Command | None:
+        """Return the command called `name`, its signature read on first use."""
+        command = self._commands.get(name)
+        if command is None and name in self._functions:
+            function = self._functions[name]
+            command = Command(name, function, _kind_of(function), Arguments(name, function))
+            self._commands[name] = command
+        return command
+
+    def check_signatures(self) -> None:
+        """Raise `TypeError` or `NameError` if a command's signature cannot be read."""
+        for name in self._functions:
+            self.find(name)
+
+    def adopt(self, session: str, key: str, version: str, definition: Raw) -> None:
+        """Take over a definition that another worker made."""
+        if self._adopt is not None:
+            self._adopt(session, key, version, msgspec.json.decode(definition))
+
+    def drop(self, session: str, key: str | None) -> None:
+        """Drop what another worker forgot: a key, or all of the session."""
+        if self._drop is not None:
+            self._drop(session, key)
+
+
+def call_with_options(function: Callable[..., Any], options: bytes) -> Any:
+    """Call a start-up function, its options decoded where it takes them.
+
+    Raises `msgspec.ValidationError` where they do not fit.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        return function()
+    hints = typing.get_type_hints(function, include_extras=True)
+    return function(msgspec.json.decode(options, type=hints.get(parameters[0].name, Any)))

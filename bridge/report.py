@@ -1,0 +1,50 @@
+"""An exception of user code as a failure reply that can always be sent."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+from typing import Any
+
+from bridge import runner
+from bridge.arguments import ArgumentError
+from bridge.messages import Failure, failure, to_json
+
+MAX_TEXT = 32 * 1024
+"""Characters kept of a message and of a traceback: their ends, where the cause stands."""
+
+MAX_DETAILS = 256 * 1024
+"""Bytes of JSON above which `details` is left out."""
+
+_OUR_FILES = (runner.__file__, runner.__file__.replace("runner.py", "serve.py"))
+
+
+def report(call_id: int, error: Exception) -> Failure:
+    """The reply for a command that raised: message, type, the user's part of the traceback.
+
+    An exception may carry `details`, which are sent along where JSON can say them.
+    """
+    message = _sendable(str(error) or repr(error))
+    if isinstance(error, ArgumentError):
+        return failure(call_id, message, "ArgumentError", None, error.problems)
+    text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
+    details = _details(getattr(error, "details", None))
+    return failure(call_id, message, type(error).__name__, _sendable(text), details)
+
+
+def _users_part(frames: TracebackType | None) -> TracebackType | None:
+    while frames is not None and frames.tb_frame.f_code.co_filename in _OUR_FILES:
+        frames = frames.tb_next
+    return frames
+
+
+def _sendable(text: str) -> str:
+    return text[-MAX_TEXT:].encode("utf-8", "backslashreplace").decode()
+
+
+def _details(details: Any) -> Any:
+    try:
+        return details if len(to_json(details)) <= MAX_DETAILS else None
+    except Exception:
+        # Details are an extra: one that cannot be said must not hide the error.
+        return None

@@ -1,0 +1,225 @@
+"""The loop: frame in, command, frame out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from bridge.context import CallContext
+from bridge.frames import FrameTooLarge
+from bridge.messages import (
+    ANONYMOUS,
+    HANDSHAKE_ID,
+    Failure,
+    Request,
+    args_object,
+    failure,
+    is_object,
+    success,
+)
+from bridge.registry import Bridge, Command, call_with_options
+from bridge.report import report
+from bridge.runner import SerialRunner
+from bridge.wire import Wire
+
+
+class Stop(Protocol):
+    """What tells the loop to end after the present call."""
+
+    requested: bool
+
+    @property
+    def fd(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What `ping` says about this process."""
+
+    mode: str
+    worker_id: str | None
+
+
+class StartFailed(Exception):
+    """A start-up function raised; `reply` says what. The process is of no use."""
+
+    def __init__(self, reply: Failure) -> None:
+        super().__init__(reply.error)
+        self.reply = reply
+
+
+class _PingArgs(Struct):
+    initialization: bool = False
+    options: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _SessionArgs(Struct):
+    session_id: str | None = None
+
+
+_decode_request = msgspec.json.Decoder(Request).decode
+_decode_ping = msgspec.json.Decoder(_PingArgs).decode
+_decode_session = msgspec.json.Decoder(_SessionArgs).decode
+
+
+class Server:
+    """Serves one bridge over one wire, one call at a time."""
+
+    def __init__(self, bridge: Bridge, wire: Wire, stop: Stop, identity: Identity) -> None:
+        self._bridge = bridge
+        self._wire = wire
+        self._stop = stop
+        self._identity = identity
+        self._runner = SerialRunner()
+        self._started = False
+        self._shut_down = False
+
+    def run(self) -> int:
+        """Serve until end of file, SIGTERM or `shutdown`; return the exit status."""
+        try:
+            while not self._shut_down and (payload := self._receive()) is not None:
+                self._serve(payload)
+        except StartFailed as error:
+            self._wire.send(error.reply)
+            print(f"bridge: start-up failed\n{error.reply.traceback}", file=sys.stderr)
+            return 1
+        finally:
+            self._runner.close()
+        return 0
+
+    def _receive(self) -> bytes | None:
+        while not self._stop.requested:
+            try:
+                payload = self._wire.next_payload()
+            except FrameTooLarge as error:
+                self._wire.send(failure(None, str(error), "FrameTooLarge"))
+                continue
+            if payload is not None:
+                return payload
+            self._runner.wait_readable((self._wire.read_fd, self._stop.fd))
+            if not self._stop.requested and not self._wire.read():
+                return None
+        return None
+
+    def _serve(self, payload: bytes) -> None:
+        try:
+            request = _decode_request(payload)
+            args = args_object(request.args)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            self._wire.send(_unreadable(payload, error))
+            return
+        self._bridge.tally.commands += 1
+        if request.command == "ping":
+            self._ping(request, args)
+        elif request.command == "shutdown":
+            self._shutdown(request, args)
+        else:
+            self._start(b"{}")
+            self._call(request, args)
+
+    def _start(self, options: bytes) -> None:
+        if self._started:
+            return
+        for function in self._bridge.start_functions:
+            try:
+                made = call_with_options(function, options)
+                if hasattr(made, "__await__"):
+                    self._runner.run_coroutine(made)
+            except Exception as error:
+                raise StartFailed(report(HANDSHAKE_ID, error)) from error
+        self._started = True
+
+    def _ping(self, request: Request, args: bytes) -> None:
+        try:
+            ping = _decode_ping(args)
+        except msgspec.DecodeError as error:
+            self._wire.send(failure(request.id, str(error), "ArgumentError"))
+            return
+        if ping.initialization:
+            self._start(bytes(ping.options) if is_object(ping.options) else b"{}")
+        now = {
+            "status": "ok",
+            "timestamp": time.time(),
+            "uptime": self._bridge.tally.uptime,
+            "mode": self._identity.mode,
+            "worker_id": self._identity.worker_id,
+            "capabilities": self._bridge.capabilities,
+        }
+        self._answer_builtin(request, args, now)
+
+    def _shutdown(self, request: Request, args: bytes) -> None:
+        self._shut_down = True
+        worker = {"worker_id": self._identity.worker_id, "mode": self._identity.mode}
+        self._answer_builtin(request, args, {"status": "shutting_down", **worker})
+
+    def _answer_builtin(self, request: Request, args: bytes, result: dict[str, Any]) -> None:
+        """Answer for the server; a bridge's own command of that name may add to the result."""
+        command = self._bridge.find(request.command)
+        if command is None:
+            self._wire.send(success(request.id, result))
+        else:
+            self._run(command, request, args, result)
+
+    def _call(self, request: Request, args: bytes) -> None:
+        command = self._bridge.find(request.command)
+        if command is None:
+            text = f"Unknown command: {request.command}"
+            known = {"commands": [*self._bridge.names, "ping", "shutdown"]}
+            self._bridge.tally.errors += 1
+            self._wire.send(failure(request.id, text, "UnknownCommand", details=known))
+            return
+        self._run(command, request, args, None)
+
+    def _run(
+        self, command: Command, request: Request, args: bytes, base: dict[str, Any] | None
+    ) -> None:
+        try:
+            call = CallContext(request.id, _session_of(args), self._wire)
+            self._catch_up(request, call.session)
+            arguments = command.arguments.decode(args)
+            result = self._runner.run(command, arguments, call)
+            if base is not None and isinstance(result, dict):
+                result = {**base, **result}
+            reply = success(
+                request.id,
+                result,
+                define=call.define,
+                forget=call.forget,
+                forget_all=call.forget_all,
+            )
+            self._wire.send(reply)
+        except Exception as error:
+            self._bridge.tally.errors += 1
+            self._wire.send(report(request.id, error))
+
+    def _catch_up(self, request: Request, session: str) -> None:
+        for ended in request.forget_sessions:
+            self._bridge.drop(ended, None)
+        for key in request.forget:
+            self._bridge.drop(session, key)
+        for item in request.define:
+            self._bridge.adopt(session, item.key, item.version, item.definition)
+
+
+def _session_of(args: bytes) -> str:
+    if b'"session_id"' not in args:
+        return ANONYMOUS
+    return _decode_session(args).session_id or ANONYMOUS
+
+
+def _unreadable(payload: bytes, error: Exception) -> Failure:
+    """The reply to a frame that is no request, with its id where one can be read."""
+    try:
+        members = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        members = None
+    call_id = members.get("id") if isinstance(members, dict) else None
+    if not isinstance(call_id, int) or isinstance(call_id, bool):
+        call_id = None
+    text = f"the frame is not a request {{id, command, args}}: {error}"
+    return failure(call_id, text, "BadRequest")

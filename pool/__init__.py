@@ -1,0 +1,60 @@
+"""The parent side: a supervised pool of subprocesses that run bridges.
+
+::
+
+    from pool import WorkerPool
+
+    async with WorkerPool("bridge.echo", size=8) as pool:
+        async with pool.checkout(timeout=5.0) as worker:
+            reply = await worker.call("echo", {"text": "hello"})
+"""
+
+from pool.config import PoolConfig
+from pool.errors import (
+    BrokenWorkerError,
+    CallTimeout,
+    EnvironmentInvalid,
+    LeaseClosed,
+    PoolClosed,
+    PoolError,
+    PoolSaturated,
+    PoolTimeout,
+    ProtocolError,
+    RemoteError,
+    RequestError,
+    ResultTypeError,
+    WorkerError,
+    WorkerStartError,
+)
+from pool.lease import Lease
+from pool.lifecycle import PoolState
+from pool.pool import WorkerPool
+from pool.stats import PoolStats, WorkerStats
+from pool.sync import SyncLease, SyncWorkerPool
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "WorkerPool",
+    "SyncWorkerPool",
+    "Lease",
+    "SyncLease",
+    "PoolConfig",
+    "PoolState",
+    "PoolStats",
+    "WorkerStats",
+    "PoolError",
+    "PoolClosed",
+    "PoolSaturated",
+    "PoolTimeout",
+    "EnvironmentInvalid",
+    "RequestError",
+    "LeaseClosed",
+    "CallTimeout",
+    "WorkerError",
+    "WorkerStartError",
+    "BrokenWorkerError",
+    "ProtocolError",
+    "ResultTypeError",
+    "RemoteError",
+]

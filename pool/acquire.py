@@ -1,0 +1,174 @@
+"""One checkout: a slot at once, or a place in the queue until one is free."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pool.checkout import QueueFull
+from pool.errors import PoolClosed, PoolError, PoolSaturated, PoolTimeout
+from pool.launch.descriptors import fork_count
+from pool.lifecycle import PoolState
+from pool.slots import Slot
+from pool.supervisor import Supervisor
+
+
+class Waiter:
+    """A ticket in the queue, and the future that its task waits for."""
+
+    __slots__ = ("_lend", "_supervisor", "deadline", "future")
+
+    def __init__(self, supervisor: Supervisor, deadline: float | None) -> None:
+        self._supervisor = supervisor
+        self.deadline = deadline
+        self.future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+
+    def grant(self, slot: Slot) -> bool:
+        # A cancelled task has cancelled its future before it gets to leave the queue.
+        if self.future.done():
+            return False
+        self._supervisor.lend(slot)
+        self.future.set_result(slot)
+        return True
+
+    def expire(self) -> None:
+        self.fail(TimeoutError())
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+def admit(supervisor: Supervisor | None, forks_at_open: int, name: str) -> Supervisor:
+    """Return the supervisor if it takes work now, else raise why not."""
+    if supervisor is None:
+        raise PoolClosed(f"{name}: the pool is not open; use `async with` or `await pool.open()`")
+    if fork_count() != forks_at_open:
+        raise PoolClosed(
+            f"{name}: the pool was opened in another process; open one of its own in each"
+        )
+    supervisor.probe_if_due()
+    if not supervisor.takes_work:
+        raise _refusal(supervisor, name)
+    return supervisor
+
+
+def _refusal(supervisor: Supervisor, name: str) -> PoolError:
+    if supervisor.state is PoolState.FAILED:
+        supervisor.counters.checkouts["failed"] += 1
+        return supervisor.refusal()
+    supervisor.counters.checkouts["closed"] += 1
+    return PoolClosed(f"{name}: the pool is {supervisor.state.value}; it takes no new work")
+
+
+async def acquire(supervisor: Supervisor, deadline: float | None, allowed: float | None) -> Slot:
+    """Return a lent slot; suspends only if none is idle.
+
+    Raises `PoolSaturated` at once if the queue is full, `PoolTimeout` at the
+    deadline, `EnvironmentInvalid`, `WorkerStartError` or `PoolClosed` if there
+    will be no worker.
+    """
+    slot = supervisor.take_idle()
+    if slot is None:
+        with _counted(supervisor):
+            slot = await _wait(supervisor, deadline, allowed)
+    supervisor.counters.checkouts["ok"] += 1
+    return slot
+
+
+@contextmanager
+def _counted(supervisor: Supervisor) -> Iterator[None]:
+    """Count a checkout that does not succeed by its outcome."""
+    outcomes: tuple[tuple[type[BaseException], str], ...] = (
+        (PoolSaturated, "shed"),
+        (PoolTimeout, "timeout"),
+        (PoolClosed, "closed"),
+        (PoolError, "failed"),
+        (asyncio.CancelledError, "cancelled"),
+    )
+    try:
+        yield
+    except BaseException as error:
+        outcome = next((word for kind, word in outcomes if isinstance(error, kind)), "failed")
+        supervisor.counters.checkouts[outcome] += 1
+        raise
+
+
+async def _wait(supervisor: Supervisor, deadline: float | None, allowed: float | None) -> Slot:
+    started = asyncio.get_running_loop().time()
+    slot = await _queue_up(supervisor, Waiter(supervisor, deadline), started, allowed)
+    while not slot.usable:
+        # The worker died between the hand-off and this moment: the turn is not over.
+        supervisor.give_back(slot)
+        waiter = Waiter(supervisor, deadline)
+        slot = await _queue_up(supervisor, waiter, started, allowed, in_front=True)
+    return slot
+
+
+async def _queue_up(
+    supervisor: Supervisor,
+    waiter: Waiter,
+    started: float,
+    allowed: float | None,
+    *,
+    in_front: bool = False,
+) -> Slot:
+    try:
+        supervisor.queue.join(waiter, in_front=in_front)
+    except QueueFull:
+        raise _saturated(supervisor) from None
+    supervisor.rebalance()
+    timer = None
+    if waiter.deadline is not None:
+        loop = asyncio.get_running_loop()
+        timer = loop.call_at(waiter.deadline, _expire, supervisor, waiter)
+    try:
+        return await waiter.future
+    except asyncio.CancelledError:
+        _leave(supervisor, waiter)
+        raise
+    except TimeoutError:
+        raise _timed_out(supervisor, started, allowed) from supervisor.restarts.last_cause
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _expire(supervisor: Supervisor, waiter: Waiter) -> None:
+    if supervisor.leave(waiter):
+        waiter.expire()
+
+
+def _leave(supervisor: Supervisor, waiter: Waiter) -> None:
+    """The task is cancelled. A slot that was handed to it in the same moment goes back."""
+    if supervisor.leave(waiter) or waiter.future.cancelled():
+        return
+    if waiter.future.exception() is None:
+        supervisor.give_back(waiter.future.result())
+
+
+def _saturated(supervisor: Supervisor) -> PoolSaturated:
+    stats = supervisor.stats()
+    retry_after = supervisor.wait_estimate()
+    return PoolSaturated(
+        f"{stats.name}: {stats.waiting} checkouts wait already, the most that may; "
+        f"{stats.line()}. Try again in about {retry_after:.2f} s, or raise max_waiting or size",
+        retry_after,
+    )
+
+
+def _timed_out(supervisor: Supervisor, started: float, allowed: float | None) -> PoolTimeout:
+    stats = supervisor.stats()
+    waited = asyncio.get_running_loop().time() - started
+    limit = "the deadline" if allowed is None else f"{allowed:.3g} s"
+    if supervisor.restarts.last_cause is not None:
+        advice = f"Workers fail to start: {supervisor.restarts.last_cause}"
+    elif stats.starting:
+        advice = "Workers are still starting: allow more time, or warm up with min_ready"
+    else:
+        advice = "Raise size or overflow, allow more time, or make calls shorter"
+    return PoolTimeout(
+        f"{stats.name}: no worker was free within {limit} (waited {waited:.2f} s); "
+        f"{stats.line()}. {advice}"
+    )

@@ -1,0 +1,151 @@
+"""A call as data: the request before it is sent, the reply turned into a result. Pure."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from bridge.messages import ANONYMOUS, Reply, Request, is_object, to_json
+from pool.errors import RemoteError, RequestError, ResultTypeError
+from pool.sessions import News
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A request that is encoded as far as it can be before a worker is known."""
+
+    command: str
+    args: Raw
+    session: str
+
+
+def prepare(command: str, args: object, session: str | None, max_frame_bytes: int) -> Prepared:
+    """Encode the arguments; raise `RequestError` if they are not an object or too large.
+
+    `session` becomes the argument `session_id`, and an argument of that name
+    is the session; without either it is "anonymous".
+    """
+    if not isinstance(command, str) or not command:
+        raise RequestError(f"a command is a name, not {command!r}")
+    encoded = _encode(command, args)
+    named = _session_in(encoded)
+    if session is not None and named is not None and named != session:
+        raise RequestError(f"{command}: session={session!r}, but args has session_id={named!r}")
+    if session is not None and named is None:
+        encoded = _with_session(encoded, session)
+    if len(encoded) > max_frame_bytes:
+        raise RequestError(
+            f"{command}: the arguments take {len(encoded)} bytes, more than "
+            f"max_frame_bytes={max_frame_bytes}; send less, or raise the limit"
+        )
+    return Prepared(command, Raw(encoded), session or named or ANONYMOUS)
+
+
+def _encode(command: str, args: object) -> bytes:
+    if args is None:
+        return b"{}"
+    try:
+        encoded = to_json(args)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise RequestError(f"{command}: the arguments cannot be encoded: {error}") from error
+    if not is_object(encoded):
+        raise RequestError(f"{command}: args must be a mapping or struct, not {type(args)}")
+    return encoded
+
+
+class _SessionArgs(msgspec.Struct):
+    session_id: str | None = None
+
+
+def _session_in(encoded: bytes) -> str | None:
+    if b'"session_id"' not in encoded:
+        return None
+    try:
+        return msgspec.json.decode(encoded, type=_SessionArgs).session_id
+    except msgspec.ValidationError as error:
+        raise RequestError(f"session_id: {error}") from None
+
+
+def _with_session(encoded: bytes, session: str) -> bytes:
+    member = b'{"session_id":' + to_json(session)
+    return member + (b"}" if encoded == b"{}" else b"," + encoded[1:])
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:
+    """The payload of a request frame."""
+    return _encoder.encode(
+        Request(
+            call_id,
+            prepared.command,
+            prepared.args,
+            forget_sessions=news.forget_sessions,
+            forget=news.forget,
+            define=news.define,
+        )
+    )
+
+
+_decode_reply = msgspec.json.Decoder(Reply).decode
+
+
+def decode_reply(payload: bytes) -> Reply:
+    """Read a frame of the child's; raise `ValueError` if it is not a reply."""
+    try:
+        reply = _decode_reply(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    if reply.success is None and reply.event is None:
+        raise ValueError("it has neither `success` nor `event`")
+    return reply
+
+
+@lru_cache(maxsize=256)
+def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_)
+
+
+def _decode_as(raw: Raw, type_: Any) -> Any:
+    try:
+        decoder = _decoder(type_)
+    except TypeError:  # a type that cannot be hashed
+        decoder = msgspec.json.Decoder(type_)
+    return decoder.decode(raw)
+
+
+def result_of(reply: Reply, command: str, result_type: Any) -> Any:
+    """The result as `result_type`.
+
+    Raises `RemoteError` for a failure reply and `ResultTypeError` for a
+    result of another type.
+    """
+    if not reply.success:
+        raise _remote_error(reply)
+    raw = reply.result
+    if reply.wrapped:
+        raw = _decode_as(raw, dict[str, Raw]).get("value", Raw(b"null"))
+    try:
+        return _decode_as(raw, result_type)
+    except (msgspec.ValidationError, RecursionError) as error:
+        text = f"the result of {command} is not a {result_type}: {error}"
+        raise ResultTypeError(text, _plain(raw)) from None
+
+
+def _plain(raw: Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except RecursionError:
+        return raw
+
+
+def _remote_error(reply: Reply) -> RemoteError:
+    return RemoteError(
+        reply.error or "the bridge reported a failure without saying which",
+        error_type=reply.error_type,
+        traceback=reply.traceback,
+        details=_plain(reply.details),
+    )

@@ -1,0 +1,14 @@
+"""The command `bridgepool`."""
+
+import click
+
+from pool.cli.stress import stress
+
+
+@click.group()
+@click.version_option(package_name="bridgepool")
+def main() -> None:
+    """Run Python models in supervised subprocesses."""
+
+
+main.add_command(stress)

@@ -1,0 +1,216 @@
+"""What a pool can be told, with units and defaults, checked before anything starts. Pure."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypedDict
+
+from bridge.frames import DEFAULT_MAX_FRAME_BYTES
+
+StartMethod = Literal["forkserver", "spawn"]
+
+
+class PoolOptions(TypedDict, total=False):
+    """The keyword arguments of `WorkerPool`, described by the fields of `PoolConfig`."""
+
+    python: str | None
+    requires: Sequence[str]
+    requires_env: Sequence[str]
+    env: Mapping[str, str]
+    options: Mapping[str, Any] | None
+    start_method: StartMethod
+    name: str | None
+    size: int
+    overflow: int
+    spares: int
+    min_ready: int
+    concurrency: int
+    max_waiting: int | None
+    start_concurrency: int | None
+    checkout_timeout: float | None
+    call_timeout: float | None
+    start_timeout: float | None
+    late_reply_timeout: float
+    grace_period: float
+    idle_timeout: float | None
+    ping_interval: float | None
+    ping_timeout: float
+    leak_threshold: float | None
+    max_calls: int | None
+    max_age: float | None
+    max_memory: int | None
+    max_frame_bytes: int
+    max_restarts: int
+    restart_window: float
+
+
+_NOT_YET: dict[str, object] = {
+    "start_method": "spawn",
+    "spares": 0,
+    "concurrency": 1,
+    "leak_threshold": None,
+    "max_calls": None,
+    "max_age": None,
+    "max_memory": None,
+}
+"""Settings that only have the one value that this version can honour."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolConfig:
+    """Everything that can be set. Seconds are floats, sizes bytes; None means no limit."""
+
+    bridge: str | None = None
+    """TARGET: `package.module` or `package.module:name`. Either this or `argv`."""
+    argv: tuple[str, ...] | None = None
+    """A foreign executable that speaks the wire on its stdin and stdout."""
+
+    # what runs
+    python: str | None = None
+    """The interpreter; None is the one that runs the pool."""
+    requires: tuple[str, ...] = ()
+    """Distributions that must be installed for the interpreter."""
+    requires_env: tuple[str, ...] = ()
+    """Environment variables that must be set and not empty."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables added to the parent's environment."""
+    options: Mapping[str, Any] | None = field(default=None, repr=False)
+    """A JSON object for the bridge's start-up, the same for every worker."""
+    start_method: StartMethod = "spawn"
+    """"spawn": a fresh interpreter per worker."""
+    name: str | None = None
+    """What logs and errors call the pool; None takes the bridge's name."""
+
+    # how many
+    size: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    """Workers in ordinary service; by default as many as there are processors to run on."""
+    overflow: int = 0
+    """Temporary workers above `size`, started when all of them are busy and somebody waits."""
+    spares: int = 0
+    """Warmed workers, not counted in `size`."""
+    min_ready: int = 0
+    """Workers started in the background when the pool opens, and kept; 0 is fully lazy."""
+    concurrency: int = 1
+    """Calls in flight per worker."""
+    max_waiting: int | None = 1_000
+    """Checkouts that may wait; busy workers do not count."""
+    start_concurrency: int | None = None
+    """Workers that may start at once; None takes the number of processors, at least 2."""
+
+    # how long
+    checkout_timeout: float | None = 30.0
+    call_timeout: float | None = 60.0
+    start_timeout: float | None = 120.0
+    """From the launch of a worker's process until it is ready."""
+    late_reply_timeout: float = 5.0
+    """How long a worker may take to answer a call that was given up, before it is killed."""
+    grace_period: float = 5.0
+    """For each closing step: running calls, `shutdown`, end of file, SIGTERM."""
+    idle_timeout: float | None = None
+    """How long an idle worker stays. None: 30 s above `size`, for ever within it."""
+    ping_interval: float | None = 30.0
+    """How often idle workers are pinged; busy ones never are."""
+    ping_timeout: float = 10.0
+    leak_threshold: float | None = None
+
+    # until when
+    max_calls: int | None = None
+    max_age: float | None = None
+    max_memory: int | None = None
+    max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES
+    """The largest frame in either direction."""
+    max_restarts: int = 5
+    """Failed starts within `restart_window` above which the pool is in a crash loop."""
+    restart_window: float = 60.0
+
+    def __post_init__(self) -> None:
+        _normalise(self)
+        problem = _first_problem(self)
+        if problem is not None:
+            raise ValueError(f"WorkerPool: {problem}")
+
+    @property
+    def pool_name(self) -> str:
+        """The name for logs and errors."""
+        if self.name:
+            return self.name
+        if self.bridge:
+            module, _, name = self.bridge.partition(":")
+            last = module.rpartition(".")[2]
+            return f"{last}.{name}" if name not in ("", "bridge") else last
+        assert self.argv is not None
+        return os.path.basename(self.argv[0])  # noqa: PTH119
+
+    @property
+    def starts_at_once(self) -> int:
+        """`start_concurrency` with its default filled in."""
+        if self.start_concurrency is not None:
+            return self.start_concurrency
+        return max(2, len(os.sched_getaffinity(0)))
+
+
+def _normalise(config: PoolConfig) -> None:
+    for name in ("argv", "requires", "requires_env"):
+        value = getattr(config, name)
+        if isinstance(value, str):
+            raise ValueError(f"WorkerPool: {name} is a list of strings, not one string")
+        if value is not None:
+            object.__setattr__(config, name, tuple(os.fspath(item) for item in value))
+
+
+def _first_problem(config: PoolConfig) -> str | None:
+    if (config.bridge is None) == (config.argv is None):
+        return "give either a bridge ('package.module:name') or argv=[...]"
+    if config.bridge is not None and not config.bridge.strip():
+        return "the bridge's name is empty"
+    if config.argv is not None and not config.argv:
+        return "argv is empty"
+    for item in fields(config):
+        problem = _range_problem(item.name, getattr(config, item.name))
+        if problem is not None:
+            return problem
+    if config.min_ready > config.size:
+        return f"min_ready={config.min_ready} is more than size={config.size}"
+    for name, only in _NOT_YET.items():
+        if getattr(config, name) != only:
+            return f"{name}={getattr(config, name)!r} is not available yet; leave it at {only!r}"
+    return None
+
+
+_AT_LEAST = {
+    "size": 1,
+    "overflow": 0,
+    "min_ready": 0,
+    "max_waiting": 0,
+    "start_concurrency": 1,
+    "max_frame_bytes": 1024,
+    "max_restarts": 0,
+}
+_DURATIONS = {
+    "checkout_timeout",
+    "call_timeout",
+    "start_timeout",
+    "late_reply_timeout",
+    "grace_period",
+    "idle_timeout",
+    "ping_interval",
+    "ping_timeout",
+    "restart_window",
+}
+
+
+def _range_problem(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if name in _AT_LEAST:
+        least = _AT_LEAST[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            return f"{name}={value!r} must be a whole number of at least {least}"
+    if name in _DURATIONS:
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if not numeric or not math.isfinite(value) or value < 0:  # type: ignore[arg-type,operator]
+            return f"{name}={value!r} must be a number of seconds, not negative"
+    return None

@@ -1,0 +1,124 @@
+"""Requests and replies with one child: ids given out, replies matched by them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.frames import FrameTooLarge, encode
+from bridge.messages import HANDSHAKE_ID, Reply
+from pool.calls import Prepared, decode_reply, encode_request
+from pool.errors import RequestError
+from pool.launch import Link
+from pool.sessions import NO_NEWS, News
+from pool.slots import Slot
+
+QUOTED_BYTES = 200
+"""Bytes of a senseless frame that are quoted in the error."""
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A request that was sent, and its reply to come.
+
+    `reply` is done once, by the reply or by an error. `watch` is the timer
+    that looks after a call for which no caller waits (any more).
+    """
+
+    id: int
+    prepared: Prepared
+    slot: Slot | None
+    reply: asyncio.Future[Reply]
+    watch: asyncio.TimerHandle | None = None
+    given_up: bool = False
+    _ends_at: int = field(default=0, repr=False)
+
+
+class Conversation:
+    """All calls on one link. Frames that make no sense go to `on_nonsense`, in words."""
+
+    def __init__(
+        self,
+        link: Link,
+        max_frame_bytes: int,
+        on_reply: Callable[[Call, Reply], None],
+        on_stray: Callable[[], None],
+        on_nonsense: Callable[[str], None],
+    ) -> None:
+        self._link = link
+        self._max_frame_bytes = max_frame_bytes
+        self._on_reply = on_reply
+        self._on_stray = on_stray
+        self._on_nonsense = on_nonsense
+        self._loop = asyncio.get_running_loop()
+        self._calls: dict[int, Call] = {}
+        self._next_id = HANDSHAKE_ID
+
+    @property
+    def unanswered(self) -> int:
+        return len(self._calls)
+
+    def send(self, prepared: Prepared, slot: Slot | None, news: News = NO_NEWS) -> Call:
+        """Write a request; raise `RequestError`, and write nothing, if it is too large."""
+        payload = encode_request(self._next_id, prepared, news)
+        try:
+            frame = encode(payload, self._max_frame_bytes)
+        except FrameTooLarge as error:
+            raise RequestError(f"{prepared.command}: the request is a {error}") from None
+        call = Call(self._next_id, prepared, slot, self._loop.create_future())
+        self._next_id += 1
+        self._calls[call.id] = call
+        self._link.write(frame)
+        call._ends_at = self._link.queued
+        return call
+
+    def was_sent(self, call: Call) -> bool:
+        """Whether the request has left whole: only then can the child have run it."""
+        return self._link.sent >= call._ends_at
+
+    def is_pending(self, call: Call) -> bool:
+        return call.id in self._calls
+
+    def receive(self, payload: bytes) -> None:
+        """Take a frame of the child's."""
+        try:
+            reply = decode_reply(payload)
+        except ValueError as error:
+            self._on_nonsense(f"it sent a frame that is no reply ({error}): {_quote(payload)}")
+            return
+        call = self._calls.get(reply.id) if reply.id is not None else None
+        if call is None:
+            self._unmatched(reply, payload)
+        elif reply.event is None:
+            self._settle(call, reply)
+
+    def _settle(self, call: Call, reply: Reply) -> None:
+        del self._calls[call.id]
+        if call.watch is not None:
+            call.watch.cancel()
+        self._on_reply(call, reply)
+        if not call.reply.done():
+            call.reply.set_result(reply)
+
+    def _unmatched(self, reply: Reply, payload: bytes) -> None:
+        """A second answer is dropped; an answer to what was never asked is nonsense."""
+        if reply.id is not None and 0 <= reply.id < self._next_id:
+            self._on_stray()
+        else:
+            self._on_nonsense(f"it answered a call that was never made: {_quote(payload)}")
+
+    def fail_all(self, make_error: Callable[[Call], Exception]) -> None:
+        """End every call without a reply, each with an error of its own."""
+        calls, self._calls = list(self._calls.values()), {}
+        for call in calls:
+            if call.watch is not None:
+                call.watch.cancel()
+            if not call.reply.done():
+                call.reply.set_exception(make_error(call))
+                # Nobody may be waiting: a ping, a handshake that was cut short.
+                call.reply.exception()
+
+
+def _quote(payload: bytes) -> str:
+    return repr(payload[:QUOTED_BYTES])

@@ -1,0 +1,73 @@
+"""The command line and environment of a worker's process. Pure but for the parent's own."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+from pathlib import Path
+
+from bridge.frames import DEFAULT_MAX_FRAME_BYTES
+from pool.config import PoolConfig
+from pool.launch import lifeline
+
+
+def worker_command(config: PoolConfig, worker: str, lifeline_fd: int) -> list[str]:
+    """How to start the worker of that name.
+
+    A foreign executable is started through the lifeline's own script; our
+    bridge watches its stdin from its first moments and needs no such guard.
+    """
+    if config.argv is not None:
+        script = str(Path(lifeline.__file__))
+        return [sys.executable, "-IS", script, str(lifeline_fd), *config.argv]
+    command = [*_bridge_command(config), "--mode", "pool-worker", "--worker-id", worker]
+    if config.max_frame_bytes != DEFAULT_MAX_FRAME_BYTES:
+        command += ["--max-frame-bytes", str(config.max_frame_bytes)]
+    return command
+
+
+def check_command(config: PoolConfig) -> list[str]:
+    """How to validate the environment of a bridge."""
+    command = [*_bridge_command(config), "--check"]
+    for name in config.requires:
+        command += ["--requires", name]
+    for name in config.requires_env:
+        command += ["--requires-env", name]
+    return command
+
+
+def interpreter(config: PoolConfig) -> str:
+    return config.python or sys.executable
+
+
+def _bridge_command(config: PoolConfig) -> list[str]:
+    assert config.bridge is not None
+    return [interpreter(config), "-m", "bridge", config.bridge]
+
+
+def worker_environment(config: PoolConfig) -> dict[str, str]:
+    """The parent's environment, what `env` adds, and the parent's own import path.
+
+    What the application can import its bridges can import too, also where
+    `sys.path` was extended by hand or by the script's folder.
+    """
+    environment = {**os.environ, **config.env}
+    if config.argv is None and config.python is None:
+        given = environment.get("PYTHONPATH")
+        known = given.split(os.pathsep) if given else []
+        added = [path for path in _own_paths() if path not in known]
+        if known or added:
+            environment["PYTHONPATH"] = os.pathsep.join([*known, *added])
+    return environment
+
+
+def _own_paths() -> list[str]:
+    """The entries of `sys.path` that a fresh interpreter would not have."""
+    library = str(Path(os.__file__).parent)
+    standard = (library, *site.getsitepackages(), site.getusersitepackages())
+    return [
+        str(Path(path).absolute())
+        for path in sys.path
+        if path and not path.startswith(standard) and not path.endswith(".zip")
+    ]

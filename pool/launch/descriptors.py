@@ -1,0 +1,59 @@
+"""Our ends of the pipes, and keeping them out of an application's forked children.
+
+A child of `os.fork` (multiprocessing, a prefork server) holds copies of all
+our descriptors, and while it lives no worker would ever see end of file or
+lose its lifeline. So they are closed there, at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+
+_lock = threading.Lock()
+_open: set[int] = set()
+_forks = 0
+
+
+def open_pipe() -> tuple[int, int]:
+    """Return (reading end, writing end); forked children do not keep them."""
+    with _lock:
+        ends = os.pipe2(os.O_CLOEXEC)
+        _open.update(ends)
+    return ends
+
+
+def close_end(fd: int) -> None:
+    """Close one end."""
+    with _lock:
+        _open.discard(fd)
+        os.close(fd)
+
+
+def adopt_descriptor(fd: int) -> int:
+    """Keep any other descriptor out of forked children; close it with `close_end`."""
+    with _lock:
+        _open.add(fd)
+    return fd
+
+
+def fork_count() -> int:
+    """How many forks lie between this process and the one that first imported this module."""
+    return _forks
+
+
+def _forget_in_child() -> None:
+    global _forks
+    _forks += 1
+    for fd in _open:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    _open.clear()
+    _lock.release()
+
+
+# The lock is held across the fork, so that no pipe is half registered in the child.
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forget_in_child
+)

@@ -1,0 +1,59 @@
+"""A child process watched through its pidfd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from subprocess import Popen
+
+from pool.launch.descriptors import adopt_descriptor, close_end
+
+
+class ChildProcess:
+    """A direct child that leads its own process group.
+
+    Its group is killed when it ends: a grandchild that outlives it would hold
+    its pipes open and be nobody's.
+    """
+
+    def __init__(self, popen: Popen[bytes]) -> None:
+        self.pid = popen.pid
+        self._popen = popen
+        self._pidfd = adopt_descriptor(os.pidfd_open(popen.pid))
+        self._loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[int | None] = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._reap)
+
+    def terminate(self) -> None:
+        if not self.exited.done():
+            signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+
+    def kill(self) -> None:
+        # Until it is reaped here the group's number cannot belong to anybody else.
+        if not self.exited.done():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        returncode = _returncode(self._pidfd)
+        close_end(self._pidfd)
+        # So that Popen neither waits for the number nor warns about it.
+        self._popen.returncode = -1 if returncode is None else returncode
+        self.exited.set_result(returncode)
+
+
+def _returncode(pidfd: int) -> int | None:
+    try:
+        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    except ChildProcessError:
+        return None  # the application reaps all children, or ignores SIGCHLD
+    if result is None:
+        return None
+    return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status

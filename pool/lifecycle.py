@@ -1,0 +1,101 @@
+"""The states of pools, workers and slots: one table each. Pure.
+
+A pair that is not in its table is a bug and raises `IllegalTransition`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import TypeVar
+
+
+class IllegalTransition(RuntimeError):
+    """An event met a state that has no rule for it."""
+
+
+class WorkerState(Enum):
+    STARTING = "starting"
+    READY = "ready"
+    RETIRING = "retiring"
+    KILLING = "killing"
+    EXITED = "exited"
+
+
+class WorkerEvent(Enum):
+    HANDSHAKEN = "handshaken"
+    RETIRE = "retire"
+    KILL = "kill"
+    EXIT = "exit"
+
+
+class SlotState(Enum):
+    FREE = "free"
+    BUSY = "busy"
+    ABANDONED = "abandoned"
+
+
+class SlotEvent(Enum):
+    LEND = "lend"
+    GIVE_BACK = "give back"
+    ABANDON = "abandon"
+    LATE_REPLY = "late reply"
+
+
+class PoolState(Enum):
+    NEW = "new"
+    OPEN = "open"
+    FAILED = "failed"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+class PoolEvent(Enum):
+    OPEN = "open"
+    CRASH_LOOP = "crash loop"
+    PROBE = "probe"
+    DRAIN = "drain"
+    CLOSE = "close"
+
+
+WORKER = {
+    (WorkerState.STARTING, WorkerEvent.HANDSHAKEN): WorkerState.READY,
+    (WorkerState.STARTING, WorkerEvent.KILL): WorkerState.KILLING,
+    (WorkerState.STARTING, WorkerEvent.EXIT): WorkerState.EXITED,
+    (WorkerState.READY, WorkerEvent.RETIRE): WorkerState.RETIRING,
+    (WorkerState.READY, WorkerEvent.KILL): WorkerState.KILLING,
+    (WorkerState.READY, WorkerEvent.EXIT): WorkerState.EXITED,
+    (WorkerState.RETIRING, WorkerEvent.KILL): WorkerState.KILLING,
+    (WorkerState.RETIRING, WorkerEvent.EXIT): WorkerState.EXITED,
+    (WorkerState.KILLING, WorkerEvent.KILL): WorkerState.KILLING,
+    (WorkerState.KILLING, WorkerEvent.EXIT): WorkerState.EXITED,
+}
+
+SLOT = {
+    (SlotState.FREE, SlotEvent.LEND): SlotState.BUSY,
+    (SlotState.BUSY, SlotEvent.GIVE_BACK): SlotState.FREE,
+    (SlotState.BUSY, SlotEvent.ABANDON): SlotState.ABANDONED,
+    (SlotState.ABANDONED, SlotEvent.LATE_REPLY): SlotState.FREE,
+}
+
+POOL = {
+    (PoolState.NEW, PoolEvent.OPEN): PoolState.OPEN,
+    (PoolState.NEW, PoolEvent.CLOSE): PoolState.CLOSED,
+    (PoolState.OPEN, PoolEvent.CRASH_LOOP): PoolState.FAILED,
+    (PoolState.FAILED, PoolEvent.PROBE): PoolState.OPEN,
+    (PoolState.OPEN, PoolEvent.DRAIN): PoolState.DRAINING,
+    (PoolState.FAILED, PoolEvent.DRAIN): PoolState.DRAINING,
+    (PoolState.DRAINING, PoolEvent.DRAIN): PoolState.DRAINING,
+    (PoolState.DRAINING, PoolEvent.CLOSE): PoolState.CLOSED,
+}
+
+S = TypeVar("S", bound=Enum)
+E = TypeVar("E", bound=Enum)
+
+
+def advance(table: Mapping[tuple[S, E], S], state: S, event: E) -> S:
+    """Return the state that follows `state` on `event`."""
+    try:
+        return table[state, event]
+    except KeyError:
+        raise IllegalTransition(f"{event} in {state}") from None

@@ -1,0 +1,241 @@
+"""`WorkerPool`: the public face, in the order of a call's way through it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from random import Random
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+import anyio
+
+from bridge.messages import Reply
+from pool.acquire import acquire, admit
+from pool.calls import Prepared, prepare, result_of
+from pool.config import PoolConfig, PoolOptions
+from pool.errors import BrokenWorkerError, PoolClosed, PoolTimeout
+from pool.launch import Launcher
+from pool.launch.descriptors import fork_count
+from pool.launch.spawn import SpawnLauncher
+from pool.lease import Checkout, run_on
+from pool.lifecycle import PoolState
+from pool.retries import may_retry, pause, poisoned
+from pool.stats import PoolStats
+from pool.supervisor import Supervisor
+from pool.timeouts import UNSET, Timeout, deadline, earliest, seconds
+
+
+class WorkerPool:
+    """A pool of supervised subprocesses, each running a bridge.
+
+    ::
+
+        async with WorkerPool("my_bridge:bridge", size=8) as pool:
+            async with pool.checkout() as worker:
+                label = await worker.call("classify", {"text": "..."})
+
+    `bridge` is `package.module` or `package.module:name`; `argv` starts a
+    foreign executable that speaks the wire instead. Every other setting is a
+    keyword argument: see `PoolConfig` for units and defaults. Raises
+    `ValueError` for settings that cannot be.
+
+    A pool may be opened once, is used from one event loop, and only in the
+    process that opened it.
+    """
+
+    def __init__(
+        self,
+        bridge: str | None = None,
+        *,
+        argv: Sequence[str] | None = None,
+        **options: Unpack[PoolOptions],
+    ) -> None:
+        self._config = PoolConfig(bridge=bridge, argv=argv, **options)  # type: ignore[arg-type]
+        self._random = Random()
+        self._supervisor: Supervisor | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._forks = 0
+
+    def __repr__(self) -> str:
+        state = self._supervisor.state if self._supervisor else PoolState.NEW
+        return f"<WorkerPool {self.name!r} {state.value}>"
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call the pool."""
+        return self._config.pool_name
+
+    # Opening
+
+    async def open(self) -> None:
+        """Start supervising. With `min_ready`, workers start in the background from here on."""
+        if self._supervisor is not None:
+            raise PoolClosed(f"{self.name}: a pool can be opened once; make a new one")
+        _check_platform()
+        self._forks = fork_count()
+        self._supervisor = Supervisor(self._config, self._launcher(), self._random)
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        supervising = self._supervisor.run(opened)
+        self._task = asyncio.create_task(supervising, name=f"bridgepool {self.name}")
+        await opened
+
+    def _launcher(self) -> Launcher:
+        return SpawnLauncher(self._config)
+
+    async def wait_ready(self, n: int | None = None, timeout: Timeout = UNSET) -> None:
+        """Warm up `n` workers, by default `size`, and return when they are ready.
+
+        Raises `PoolTimeout` after `timeout` seconds (by default
+        `start_timeout`), `EnvironmentInvalid`, or `WorkerStartError`.
+        """
+        supervisor = self._open_supervisor()
+        count = self._config.size if n is None else n
+        if count > self._config.size:
+            raise ValueError(f"wait_ready({n}): the pool's size is {self._config.size}")
+        allowed = seconds(timeout, self._config.start_timeout)
+        with anyio.move_on_after(allowed):
+            await supervisor.wait_ready(count)
+            return
+        cause = supervisor.restarts.last_cause
+        raise PoolTimeout(
+            f"{self.name}: {count} workers were not ready within {allowed:g} s; "
+            f"{supervisor.stats().line()}"
+        ) from cause
+
+    # Calling
+
+    async def call(
+        self,
+        command: str,
+        args: object = None,
+        *,
+        timeout: Timeout = UNSET,
+        result_type: Any = Any,
+        session: str | None = None,
+        idempotent: bool = False,
+        attempts: int = 3,
+    ) -> Any:
+        """Check out any worker, run a command on it, and return its result as `result_type`.
+
+        `timeout`, in seconds from now, covers the wait for a worker and the
+        call; the wait alone is bounded by `checkout_timeout` too. A call whose
+        worker dies is made again, up to `attempts` times within the deadline,
+        if it is `idempotent` or its request never left whole.
+
+        Raises what `checkout` and a lease's `call` raise.
+        """
+        supervisor = self._open_supervisor()
+        allowed = seconds(timeout, self._config.call_timeout)
+        until = deadline(asyncio.get_running_loop().time(), allowed)
+        prepared = prepare(command, args, session, self._config.max_frame_bytes)
+        lost = 0
+        while True:
+            try:
+                reply = await self._call_once(supervisor, prepared, until, allowed)
+                break
+            except BrokenWorkerError as error:
+                lost += 1
+                if not may_retry(error, idempotent=idempotent, lost=lost, attempts=attempts):
+                    raise poisoned(error, command, lost) from None
+                supervisor.counters.retries += 1
+                await asyncio.sleep(pause(lost, self._random))
+        return result_of(reply, command, result_type)
+
+    async def _call_once(
+        self,
+        supervisor: Supervisor,
+        prepared: Prepared,
+        until: float | None,
+        allowed: float | None,
+    ) -> Reply:
+        longest_wait = deadline(asyncio.get_running_loop().time(), self._config.checkout_timeout)
+        slot = await acquire(supervisor, earliest(until, longest_wait), allowed)
+        try:
+            return await run_on(supervisor, slot, prepared, until, allowed)
+        finally:
+            supervisor.give_back(slot)
+
+    def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:
+        """Lend a worker to the block of an `async with`.
+
+        Waits up to `timeout` seconds, by default `checkout_timeout`, from the
+        moment the block is entered. Raises `PoolSaturated` at once if too many
+        wait already, `PoolTimeout`, `PoolClosed`, `EnvironmentInvalid`, or
+        `WorkerStartError` if the pool is in a crash loop.
+        """
+        allowed = seconds(timeout, self._config.checkout_timeout)
+        return Checkout(self._open_supervisor(), allowed)
+
+    def stats(self) -> PoolStats:
+        """A frozen picture of this moment; raises `PoolClosed` if the pool was never opened."""
+        if self._supervisor is None:
+            raise PoolClosed(f"{self.name}: the pool is not open")
+        return self._supervisor.stats()
+
+    def _open_supervisor(self) -> Supervisor:
+        return admit(self._supervisor, self._forks, self.name)
+
+    # Closing
+
+    async def drain(self) -> None:
+        """Refuse new work, finish what waits and runs however long it takes, then close."""
+        if self._supervisor is not None and self._is_running:
+            self._supervisor.drain()
+            await self._closed()
+
+    async def aclose(self) -> None:
+        """Refuse new work, let running calls finish within `grace_period`, then close.
+
+        Whoever waits for a worker gets `PoolClosed` at once. From any task,
+        any number of times; cancelled, it becomes `terminate`.
+        """
+        if self._supervisor is not None and self._is_running:
+            self._supervisor.close()
+            await self._closed()
+
+    async def terminate(self) -> None:
+        """Kill every worker and close, at once. Running calls get `BrokenWorkerError`."""
+        if self._supervisor is not None and self._is_running:
+            self._supervisor.terminate()
+            await self._closed()
+
+    @property
+    def _is_running(self) -> bool:
+        return self._task is not None and self._forks == fork_count()
+
+    async def _closed(self) -> None:
+        """Wait for the supervisor to end."""
+        assert self._task is not None
+        assert self._supervisor is not None
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            if self._task.done():
+                raise
+            self._supervisor.terminate()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._task])
+            raise
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            await self.aclose()
+            return
+        with anyio.CancelScope(shield=True):
+            await self.terminate()
+
+
+def _check_platform() -> None:
+    if not sys.platform.startswith("linux"):
+        raise NotImplementedError(f"bridgepool needs Linux (pidfd, /proc); this is {sys.platform}")

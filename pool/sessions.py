@@ -1,0 +1,185 @@
+"""What sessions have defined, and what each worker still lacks of it. Pure.
+
+A bridge's reply may define or forget a key in the session of its call. Every
+worker is told of the changes it has not seen, in order, with its next request
+in that session: what was made on one worker exists on all, in its newest form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from bridge.messages import Definition, Reply
+
+MAX_DEFINITIONS = 10_000
+"""Definitions kept in all sessions together; the oldest is forgotten for a new one."""
+
+MAX_TOMBSTONES = 1_000
+"""Forgotten keys remembered per session; above it workers are brought up to date afresh."""
+
+SESSION_TTL = 3600.0
+"""Seconds without a call after which a session and its definitions are forgotten."""
+
+
+@dataclass(slots=True)
+class _Session:
+    used_at: float
+    tombstones: int = 0
+    # Key to (number of the change, definition or None for a forgotten key), oldest change first.
+    changes: dict[str, tuple[int, Definition | None]] = field(default_factory=dict)
+
+    def has(self, key: str) -> bool:
+        return self.changes.get(key, (0, None))[1] is not None
+
+    def record(self, key: str, number: int, definition: Definition | None) -> None:
+        replaced = self.changes.pop(key, None)
+        if replaced is not None and replaced[1] is None:
+            self.tombstones -= 1
+        if definition is None:
+            self.tombstones += 1
+        self.changes[key] = (number, definition)
+
+    def since(self, number: int) -> Iterator[tuple[str, Definition | None]]:
+        """The changes after `number`, newest first, in time proportional to their count."""
+        for key in reversed(self.changes):
+            changed, definition = self.changes[key]
+            if changed <= number:
+                return
+            yield key, definition
+
+    def drop_tombstones(self) -> None:
+        self.changes = {k: change for k, change in self.changes.items() if change[1] is not None}
+        self.tombstones = 0
+
+
+class Seen:
+    """How far one worker is up to date: the last change it was told, per session."""
+
+    __slots__ = ("ended", "numbers")
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.ended: set[str] = set()
+
+    def end(self, session: str) -> None:
+        """The worker must drop all it has of `session`."""
+        if self.numbers.pop(session, None) is not None:
+            self.ended.add(session)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a worker must be told before it runs a call, in this order."""
+
+    forget_sessions: list[str] = field(default_factory=list)
+    forget: list[str] = field(default_factory=list)
+    define: list[Definition] = field(default_factory=list)
+
+
+NO_NEWS = News()
+
+
+class SessionStore:
+    """The definitions of all sessions, and who has been told of them."""
+
+    def __init__(self, max_definitions: int = MAX_DEFINITIONS, ttl: float = SESSION_TTL) -> None:
+        self._max_definitions = max_definitions
+        self._ttl = ttl
+        self._sessions: dict[str, _Session] = {}
+        self._seen: set[Seen] = set()
+        self._numbers = count(1)
+        self._last = 0
+        # Every definition by session and key, the oldest first.
+        self._kept: dict[tuple[str, str], None] = {}
+
+    def __len__(self) -> int:
+        """How many definitions are kept."""
+        return len(self._kept)
+
+    def attach(self) -> Seen:
+        """A new worker, which knows nothing yet."""
+        seen = Seen()
+        self._seen.add(seen)
+        return seen
+
+    def detach(self, seen: Seen) -> None:
+        """A worker that is gone."""
+        self._seen.discard(seen)
+
+    def learn(self, name: str, reply: Reply, now: float) -> None:
+        """Take over what a reply in session `name` defines and forgets."""
+        if reply.forget_all:
+            for every in list(self._sessions):
+                self._end(every)
+        for key in reply.forget:
+            self._bury(name, key)
+        if reply.define is not None:
+            self._define(name, reply.define, now)
+
+    def news(self, name: str, seen: Seen, now: float) -> News:
+        """What the worker lacks for a call in session `name`; `told` says it was sent."""
+        session = self._sessions.get(name)
+        if session is None and not seen.ended:
+            return NO_NEWS
+        news = News(forget_sessions=sorted(seen.ended))
+        if session is not None:
+            session.used_at = now
+            self._collect(session, seen.numbers.get(name, 0), news)
+        return news
+
+    def told(self, name: str, seen: Seen) -> None:
+        """The worker was sent the news of this moment for session `name`."""
+        seen.ended.clear()
+        if name in self._sessions:
+            seen.numbers[name] = self._last
+
+    def expire(self, now: float) -> None:
+        """Forget the sessions that nobody has used for the time to live."""
+        for name, session in list(self._sessions.items()):
+            if session.used_at <= now - self._ttl:
+                self._end(name)
+
+    @staticmethod
+    def _collect(session: _Session, told: int, news: News) -> None:
+        for key, definition in session.since(told):
+            if definition is not None:
+                news.define.append(definition)
+            elif told:
+                news.forget.append(key)
+        news.define.reverse()
+
+    def _define(self, name: str, definition: Definition, now: float) -> None:
+        session = self._sessions.setdefault(name, _Session(now))
+        session.used_at = now
+        session.record(definition.key, self._next(), definition)
+        self._kept.pop((name, definition.key), None)
+        self._kept[name, definition.key] = None
+        if len(self._kept) > self._max_definitions:
+            self._bury(*next(iter(self._kept)))
+
+    def _bury(self, name: str, key: str) -> None:
+        """Leave a tombstone for a definition, so that workers which hold it hear of it."""
+        session = self._sessions.get(name)
+        if session is None or not session.has(key):
+            return
+        del self._kept[name, key]
+        session.record(key, self._next(), None)
+        if session.tombstones > MAX_TOMBSTONES:
+            session.drop_tombstones()
+            self._tell_afresh(name)
+
+    def _end(self, name: str) -> None:
+        session = self._sessions.pop(name)
+        for key in session.changes:
+            self._kept.pop((name, key), None)
+        self._tell_afresh(name)
+
+    def _tell_afresh(self, name: str) -> None:
+        for seen in self._seen:
+            seen.end(name)
+
+    def _next(self) -> int:
+        self._last = next(self._numbers)
+        return self._last

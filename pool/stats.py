@@ -1,0 +1,133 @@
+"""What the pool has counted, and a frozen picture of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pool.lifecycle import PoolState, WorkerState
+
+if TYPE_CHECKING:
+    from pool.supervisor import Supervisor
+    from pool.worker import Worker
+
+
+@dataclass(slots=True)
+class Counters:
+    """Monotonic counts since the pool was opened. Outcomes and reasons are the metrics' words."""
+
+    checkouts: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    worker_starts: int = 0
+    failed_starts: int = 0
+    worker_exits: Counter[str] = field(default_factory=Counter)
+    replacements: int = 0
+    late_replies: int = 0
+    retries: int = 0
+    validations: Counter[str] = field(default_factory=Counter)
+    pings: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStats:
+    """One worker at one moment. `age` is in seconds since its launch."""
+
+    name: str
+    pid: int | None
+    state: str
+    calls: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """The pool at one moment.
+
+    `total` workers are `starting`, `idle`, `busy`, `abandoned` or `stopping`;
+    `waiting` checkouts are in the queue; `inflight_calls` have no reply yet.
+    `worker_starts` counts processes launched, `failed_starts` those of them
+    that never got to work, `replacements` workers that were lost in service.
+    The mappings count by outcome or reason.
+    """
+
+    name: str
+    state: PoolState
+    size: int
+    overflow: int
+    total: int
+    starting: int
+    idle: int
+    busy: int
+    abandoned: int
+    stopping: int
+    waiting: int
+    inflight_calls: int
+    checkouts: dict[str, int]
+    calls: dict[str, int]
+    worker_starts: int
+    failed_starts: int
+    worker_exits: dict[str, int]
+    replacements: int
+    late_replies: int
+    retries: int
+    restarts_in_window: int
+    validations: dict[str, int]
+    pings: dict[str, int]
+    workers: tuple[WorkerStats, ...]
+
+    def line(self) -> str:
+        """The counts that matter to a person who reads an error."""
+        return (
+            f"{self.total} workers of {self.size}+{self.overflow}: {self.idle} idle, "
+            f"{self.busy} busy, {self.starting} starting, {self.abandoned} abandoned, "
+            f"{self.stopping} stopping; {self.waiting} waiting"
+        )
+
+
+def picture(supervisor: Supervisor, now: float) -> PoolStats:
+    """The supervisor's state at the instant `now`."""
+    counters = supervisor.counters
+    workers = tuple(_describe(worker, now) for worker in supervisor.workers.values())
+    by_state = Counter(worker.state for worker in workers)
+    return PoolStats(
+        name=supervisor.config.pool_name,
+        state=supervisor.state,
+        size=supervisor.config.size,
+        overflow=supervisor.config.overflow,
+        total=len(workers),
+        starting=by_state["starting"],
+        idle=by_state["idle"],
+        busy=by_state["busy"],
+        abandoned=by_state["abandoned"],
+        stopping=by_state["stopping"],
+        waiting=supervisor.queue.waiting,
+        inflight_calls=sum(worker.unanswered for worker in supervisor.workers.values()),
+        checkouts=dict(counters.checkouts),
+        calls=dict(counters.calls),
+        worker_starts=counters.worker_starts,
+        failed_starts=counters.failed_starts,
+        worker_exits=dict(counters.worker_exits),
+        replacements=counters.replacements,
+        late_replies=counters.late_replies,
+        retries=counters.retries,
+        restarts_in_window=supervisor.restarts.restarts_in_window(now),
+        validations=dict(counters.validations),
+        pings=dict(counters.pings),
+        workers=workers,
+    )
+
+
+def _describe(worker: Worker, now: float) -> WorkerStats:
+    age = now - worker.launched_at
+    return WorkerStats(worker.name, worker.pid, _state(worker), worker.finished_calls, age)
+
+
+def _state(worker: Worker) -> str:
+    if worker.state is WorkerState.STARTING:
+        return "starting"
+    if worker.state is not WorkerState.READY:
+        return "stopping"
+    if worker.has_abandoned:
+        return "abandoned"
+    return "busy" if worker.is_busy else "idle"

@@ -1,0 +1,426 @@
+"""Keeps the set of workers: starts, replaces, dismisses, drains.
+
+All decisions are made in synchronous steps, `rebalance` above all: it is
+called after whatever could change the need for workers, looks at the counts
+as they are now, and starts what is missing. Nothing is planned ahead, so
+nothing planned can become stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from random import Random
+
+import anyio
+from anyio.abc import TaskGroup
+
+from pool.capacity import Counts, Limits, starts
+from pool.checkout import CheckoutQueue, Ticket
+from pool.config import PoolConfig
+from pool.environment import Environment
+from pool.errors import EnvironmentInvalid, PoolClosed, PoolError, WorkerError, WorkerStartError
+from pool.idle import IdleWatch
+from pool.launch import Launcher
+from pool.lifecycle import POOL, PoolEvent, PoolState, SlotEvent, SlotState, WorkerState, advance
+from pool.restarts import EARLY_LOSS, RestartPolicy
+from pool.sessions import SESSION_TTL, SessionStore
+from pool.slots import Slot
+from pool.stats import Counters, PoolStats, picture
+from pool.timers import Timers
+from pool.worker import Worker
+
+_log = logging.getLogger("bridgepool")
+
+ENVIRONMENT_RETRY = 5.0
+"""Seconds between validations that only `min_ready` asks for; a checkout asks at once."""
+
+
+class ReadyWait:
+    """Somebody waits until `count` workers are ready."""
+
+    __slots__ = ("count", "future")
+
+    def __init__(self, count: int, future: asyncio.Future[None]) -> None:
+        self.count = count
+        self.future = future
+
+
+class Supervisor:
+    """Owns the workers and the task group they live in. `run` is one task from open to closed."""
+
+    def __init__(self, config: PoolConfig, launcher: Launcher, random: Random) -> None:
+        self.config = config
+        self.state = PoolState.NEW
+        self.queue: CheckoutQueue[Slot] = CheckoutQueue(config.max_waiting)
+        self.workers: dict[str, Worker] = {}
+        self.counters = Counters()
+        self.sessions = SessionStore()
+        self.environment = Environment(launcher.validate)
+        self.restarts = RestartPolicy(config.max_restarts, config.restart_window, random)
+        self._launcher = launcher
+        self._limits = Limits(config.size, config.overflow, config.starts_at_once)
+        self._loop = asyncio.get_running_loop()
+        self._tasks: TaskGroup | None = None
+        self._ready_waits: set[ReadyWait] = set()
+        self._keep = 0
+        self._names = 0
+        self._timers = Timers()
+        self._idle = IdleWatch(config, self._timers, lambda: self.counts().serving, self._dismiss)
+        self._closing = asyncio.Event()
+        self._work_done = asyncio.Event()
+        self._hurry = False
+        self._mean_held = 0.0
+
+    # Life
+
+    async def run(self, opened: asyncio.Future[None]) -> None:
+        """Supervise until told to close; then drain, end every worker and return."""
+        self.state = advance(POOL, self.state, PoolEvent.OPEN)
+        try:
+            async with anyio.create_task_group() as tasks, anyio.create_task_group() as chores:
+                self._tasks = tasks
+                chores.start_soon(self._every, SESSION_TTL / 60, self._expire_sessions)
+                if self.config.ping_interval is not None:
+                    chores.start_soon(self._every, self.config.ping_interval, self._ping_idle)
+                opened.set_result(None)
+                self.rebalance()
+                await self._closing.wait()
+                await self._work_done.wait()
+                chores.cancel_scope.cancel()
+                self._end_workers()
+        finally:
+            self._shut_door()
+
+    def _end_workers(self) -> None:
+        for worker in list(self.workers.values()):
+            if (
+                worker.state is WorkerState.READY
+                and not worker.is_busy
+                and not worker.has_abandoned
+            ):
+                worker.retire("drain")
+            else:
+                worker.kill("drain", "was killed because the pool closes")
+        if self._hurry:
+            self._kill_workers()
+
+    def _kill_workers(self) -> None:
+        for worker in list(self.workers.values()):
+            worker.kill("drain", "was killed because the pool was terminated")
+
+    def _shut_door(self) -> None:
+        self._timers.cancel_all()
+        if self.state is not PoolState.DRAINING:
+            self.state = advance(POOL, self.state, PoolEvent.DRAIN)
+        self.state = advance(POOL, self.state, PoolEvent.CLOSE)
+        self._fail_waiting(lambda: PoolClosed(f"{self.config.pool_name}: the pool was closed"))
+        self._launcher.close()
+
+    # Closing
+
+    def drain(self) -> None:
+        """Refuse new work; what waits and runs is finished, then the workers are ended."""
+        if self.state is not PoolState.DRAINING:
+            self.state = advance(POOL, self.state, PoolEvent.DRAIN)
+        self._closing.set()
+        self._check_work_done()
+        self.rebalance()
+
+    def close(self) -> None:
+        """`drain`, but nobody waits any longer, and leases end after the grace period."""
+        self.drain()
+        self._fail_waiting(lambda: PoolClosed(f"{self.config.pool_name}: the pool is closing"))
+        self._timers.set("grace", self._loop.time() + self.config.grace_period, self._hurry_up)
+
+    def terminate(self) -> None:
+        """Kill every worker now."""
+        self.drain()
+        self._fail_waiting(lambda: PoolClosed(f"{self.config.pool_name}: the pool was terminated"))
+        self._hurry_up()
+        self._kill_workers()
+
+    def _hurry_up(self) -> None:
+        self._hurry = True
+        self._work_done.set()
+
+    def _check_work_done(self) -> None:
+        if self._closing.is_set() and not self.queue.waiting and not self._busy_slots():
+            self._work_done.set()
+
+    # Decisions
+
+    def rebalance(self) -> None:
+        """Start the workers that are missing now, as far as limits and back-off allow."""
+        if self.state in (PoolState.NEW, PoolState.CLOSED) or self._work_done.is_set():
+            return
+        missing = starts(self._limits, self.counts())
+        if missing and self._may_start_now():
+            verdict = self.restarts.verdict(self._loop.time())
+            if verdict.at_most is not None:
+                missing = min(missing, verdict.at_most - self._in_state(WorkerState.STARTING))
+            for _ in range(missing):
+                self._start_worker()
+
+    def _may_start_now(self) -> bool:
+        """Whether the environment is known to be fit and no back-off is pending."""
+        if not self.environment.is_valid:
+            self._validate_if_needed()
+            return False
+        not_before = self.restarts.verdict(self._loop.time()).not_before
+        if self._loop.time() < not_before:
+            self._timers.set("back-off", not_before, self._end_back_off)
+            return False
+        return True
+
+    def _end_back_off(self) -> None:
+        self.probe_if_due()
+        self.rebalance()
+
+    @property
+    def takes_work(self) -> bool:
+        return self.state is PoolState.OPEN
+
+    def probe_if_due(self) -> None:
+        """End the refusal of work after the cool-down, for one start to show how things are."""
+        if self.state is not PoolState.FAILED:
+            return
+        not_before = self.restarts.verdict(self._loop.time()).not_before
+        if self._loop.time() >= not_before:
+            self.state = advance(POOL, self.state, PoolEvent.PROBE)
+
+    async def wait_ready(self, count: int) -> None:
+        """Warm up `count` workers; raises what keeps them from being ready."""
+        if self.counts().serving >= count:
+            return
+        wait = ReadyWait(count, self._loop.create_future())
+        self._ready_waits.add(wait)
+        self.rebalance()
+        try:
+            await wait.future
+        finally:
+            self._ready_waits.discard(wait)
+
+    def counts(self) -> Counts:
+        """What there is, as the decision about starts sees it."""
+        serving = busy = starting = abandoned = 0
+        for worker in self.workers.values():
+            if worker.state is WorkerState.STARTING:
+                starting += 1
+            elif worker.state is WorkerState.READY and worker.has_abandoned:
+                abandoned += 1
+            elif worker.state is WorkerState.READY:
+                serving += 1
+                busy += worker.is_busy
+        floor = max((wait.count for wait in self._ready_waits), default=0)
+        if not self._closing.is_set():
+            floor = max(floor, self.config.min_ready)
+        keep = 0 if self._closing.is_set() else self._keep
+        return Counts(starting, serving, busy, self.queue.waiting, keep, floor, abandoned)
+
+    def _start_worker(self) -> None:
+        assert self._tasks is not None
+        self._names += 1
+        name = f"{self.config.pool_name}-{self._names}"
+        worker = Worker(name, self.config, self._launcher, self.sessions, self)
+        self.workers[name] = worker
+        self.counters.worker_starts += 1
+        self._tasks.start_soon(self._supervise, worker, name=name)
+
+    async def _supervise(self, worker: Worker) -> None:
+        try:
+            await worker.run()
+        finally:
+            del self.workers[worker.name]
+            self._worker_exited(worker)
+
+    # Environment
+
+    def _validate_if_needed(self) -> None:
+        wanted_by_somebody = self.queue.waiting or self._ready_waits
+        if "environment" in self._timers and not wanted_by_somebody:
+            return
+        if self.environment.claim():
+            assert self._tasks is not None
+            self._tasks.start_soon(self._validate)
+
+    async def _validate(self) -> None:
+        problems = await self.environment.validate()
+        self.counters.validations["failed" if problems else "ok"] += 1
+        if not problems:
+            self._timers.cancel("environment")
+            self.rebalance()
+            return
+        text = f"{self.config.pool_name}: the environment cannot run the bridge: "
+        text += "; ".join(problems)
+        _log.warning("%s", text, extra={"pool": self.config.pool_name})
+        self._timers.set("environment", self._loop.time() + ENVIRONMENT_RETRY, self.rebalance)
+        self._fail_waiting(lambda: EnvironmentInvalid(text, problems))
+
+    # What workers report (the Owner protocol)
+
+    def worker_ready(self, worker: Worker) -> None:
+        _log.info("%s: ready (pid %s)", worker.name, worker.pid)
+        if self.restarts.last_cause is not None:
+            proved_at = self._loop.time() + EARLY_LOSS
+            self._timers.set("proved", proved_at, lambda: self._outlived_its_start(worker))
+        for slot in worker.slots:
+            self._offer(slot)
+        serving = self.counts().serving
+        self._keep = max(self._keep, min(self.config.size, serving))
+        for wait in list(self._ready_waits):
+            if serving >= wait.count and not wait.future.done():
+                wait.future.set_result(None)
+        self.rebalance()
+
+    def worker_leaves(self, worker: Worker) -> None:
+        for slot in worker.slots:
+            self.queue.withdraw(slot)
+
+    def call_finished(self, worker: Worker) -> None:
+        if worker.finished_calls == 1:
+            self.restarts.succeeded()
+
+    def late_reply(self, slot: Slot | None) -> None:
+        self.counters.late_replies += 1
+        if slot is not None and slot.usable:
+            self._offer(slot)
+        self.rebalance()
+
+    def ping_answered(self, worker: Worker) -> None:
+        self.counters.pings["ok"] += 1
+        _log.debug("%s: answered a ping", worker.name)
+
+    def _outlived_its_start(self, worker: Worker) -> None:
+        if worker.state is WorkerState.READY:
+            self.restarts.succeeded()
+            self.rebalance()
+
+    def _worker_exited(self, worker: Worker) -> None:
+        """A worker is gone for good: learn from it, then see what is missing."""
+        self.counters.worker_exits[worker.reason] += 1
+        if worker.error is not None:
+            self._learn_from_loss(worker, worker.error)
+        else:
+            _log.info("%s: exited (%s)", worker.name, worker.reason)
+        self._check_work_done()
+        self.rebalance()
+
+    def _learn_from_loss(self, worker: Worker, error: WorkerError) -> None:
+        _log.warning("%s", error, extra={"pool": self.config.pool_name, "worker": worker.name})
+        now = self._loop.time()
+        lived = None if worker.ready_at is None else now - worker.ready_at
+        if lived is None or (lived < EARLY_LOSS and not worker.finished_calls):
+            self.counters.failed_starts += 1
+            self.restarts.failed(now, error)
+            self._fail_if_looping()
+        else:
+            self.counters.replacements += 1
+            self.restarts.succeeded()
+
+    def _fail_if_looping(self) -> None:
+        """Refuse work, in a crash loop, as soon as no worker is left that could do it."""
+        counts = self.counts()
+        if not self.restarts.in_crash_loop or counts.serving or counts.starting:
+            return
+        if self.state is PoolState.OPEN:
+            self.state = advance(POOL, self.state, PoolEvent.CRASH_LOOP)
+            _log.warning("%s: crash loop, work is refused", self.config.pool_name)
+        self._fail_waiting(self.refusal)
+
+    def refusal(self) -> WorkerStartError:
+        """Why work is refused in a crash loop."""
+        return self.restarts.refusal(self.config.pool_name, self._loop.time())
+
+    def _fail_waiting(self, make_error: Callable[[], PoolError]) -> None:
+        self.queue.fail_all(make_error)
+        for wait in list(self._ready_waits):
+            if not wait.future.done():
+                wait.future.set_exception(make_error())
+        self._check_work_done()
+
+    # Slots
+
+    def take_idle(self) -> Slot | None:
+        """Lend the slot that was given back last; None if there is no idle one."""
+        slot = self.queue.take()
+        if slot is not None:
+            self.lend(slot)
+        return slot
+
+    def lend(self, slot: Slot) -> None:
+        """The slot, from the queue's hand, is somebody's now: until `give_back`."""
+        slot.advance(SlotEvent.LEND)
+        slot.lent_at = self._loop.time()
+
+    def leave(self, ticket: Ticket[Slot]) -> bool:
+        """Somebody stops waiting; False if the wait had ended already."""
+        left = self.queue.leave(ticket)
+        if self._closing.is_set():
+            self._check_work_done()
+        return left
+
+    def give_back(self, slot: Slot) -> None:
+        """End of a checkout: an abandoned slot stays with its worker until its reply comes."""
+        if slot.state is SlotState.BUSY:
+            slot.advance(SlotEvent.GIVE_BACK)
+            self._mean_held += (self._loop.time() - slot.lent_at - self._mean_held) / 16
+            if slot.usable:
+                self._offer(slot)
+        if self._closing.is_set():
+            self._check_work_done()
+        if self.queue.waiting:
+            self.rebalance()
+
+    def wait_estimate(self) -> float:
+        """Seconds until a checkout that joined the queue now would be served, roughly.
+
+        The mean time a slot is held (exponentially weighted, 1/16), times the
+        queue's length, shared among the workers in service.
+        """
+        rounds = (self.queue.waiting + 1) / max(1, self.counts().serving)
+        return max(0.05, self._mean_held * rounds)
+
+    def _offer(self, slot: Slot) -> None:
+        """Give a free slot to who waits longest, or let it idle."""
+        now = self._loop.time()
+        if self.queue.offer(slot, now) is None:
+            slot.worker.last_active = now
+            if self.config.idle_timeout is not None or len(self.workers) > self.config.size:
+                self._idle.watch(slot.worker)
+
+    def _dismiss(self, worker: Worker) -> None:
+        for slot in worker.slots:
+            self.queue.withdraw(slot)
+        worker.retire("idle")
+        self._keep = min(self._keep, self.counts().serving)
+
+    def _busy_slots(self) -> int:
+        return sum(
+            slot.state is SlotState.BUSY
+            for worker in self.workers.values()
+            for slot in worker.slots
+        )
+
+    def stats(self) -> PoolStats:
+        """A picture of this moment."""
+        return picture(self, self._loop.time())
+
+    def _in_state(self, state: WorkerState) -> int:
+        return sum(worker.state is state for worker in self.workers.values())
+
+    # Chores
+
+    async def _every(self, seconds: float, chore: Callable[[], None]) -> None:
+        while True:
+            await anyio.sleep(seconds)
+            chore()
+
+    def _ping_idle(self) -> None:
+        for slot in self.queue.idle_slots():
+            if not slot.worker.unanswered:
+                slot.worker.ping()
+
+    def _expire_sessions(self) -> None:
+        self.sessions.expire(self._loop.time())

@@ -1,0 +1,405 @@
+"""One child from launch to reap."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+import anyio
+import msgspec
+from msgspec import Raw
+
+from bridge.messages import ANONYMOUS, Reply, to_json
+from pool.calls import Prepared
+from pool.config import PoolConfig
+from pool.conversation import Call, Conversation
+from pool.errors import (
+    BrokenWorkerError,
+    CallTimeout,
+    LeaseClosed,
+    ProtocolError,
+    WorkerError,
+    WorkerStartError,
+    describe_exit,
+)
+from pool.launch import Launched, Launcher
+from pool.lifecycle import WORKER, SlotEvent, SlotState, WorkerEvent, WorkerState, advance
+from pool.sessions import SessionStore
+from pool.slots import Slot
+
+EXIT_WAIT = 0.25
+"""Seconds a worker that closed its pipe has to end by itself, so that its own status shows."""
+
+REAP_WAIT = 5.0
+"""Seconds to wait for a process after SIGKILL; only one stuck in the kernel takes as long."""
+
+QUOTED_STDERR = 2_000
+"""Characters of stderr quoted in a message; the error's `stderr_tail` has all that is kept."""
+
+
+class Owner(Protocol):
+    """Who is told of a worker's changes, within the step in which they happen."""
+
+    def worker_ready(self, worker: Worker) -> None: ...
+
+    def worker_leaves(self, worker: Worker) -> None:
+        """It takes no calls from here on."""
+        ...
+
+    def call_finished(self, worker: Worker) -> None:
+        """It answered a call for which somebody waited."""
+        ...
+
+    def late_reply(self, slot: Slot | None) -> None:
+        """An answer came that nobody waits for; `slot`, if given, can be lent again."""
+        ...
+
+    def ping_answered(self, worker: Worker) -> None: ...
+
+
+class Worker:
+    """A supervised child. `run` is its whole life; the rest is called meanwhile.
+
+    `reason` says why it left, in the words of the metric of worker exits;
+    `error` is what it failed of, unless it was asked to end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: PoolConfig,
+        launcher: Launcher,
+        sessions: SessionStore,
+        owner: Owner,
+    ) -> None:
+        self.name = name
+        self.state = WorkerState.STARTING
+        self.slots = tuple(Slot(self) for _ in range(config.concurrency))
+        self.finished_calls = 0
+        self.ready_at: float | None = None
+        self.last_active = 0.0
+        self.reason = ""
+        self.error: WorkerError | None = None
+        self._config = config
+        self._launcher = launcher
+        self._sessions = sessions
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self.launched_at = self._loop.time()
+        self._seen = sessions.attach()
+        self._shares_definitions = False
+        self._launched: Launched | None = None
+        self._talk: Conversation | None = None
+        self._left: asyncio.Future[None] = self._loop.create_future()
+        self._what = ""
+
+    # What others read
+
+    @property
+    def pid(self) -> int | None:
+        return self._launched.process.pid if self._launched else None
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, negative for a signal; None before it is reaped."""
+        exited = self._launched.process.exited if self._launched else None
+        return exited.result() if exited is not None and exited.done() else None
+
+    @property
+    def is_busy(self) -> bool:
+        return any(slot.state is SlotState.BUSY for slot in self.slots)
+
+    @property
+    def has_abandoned(self) -> bool:
+        return any(slot.state is SlotState.ABANDONED for slot in self.slots)
+
+    @property
+    def is_idle(self) -> bool:
+        """Ready, and all of its slots free."""
+        free = all(slot.state is SlotState.FREE for slot in self.slots)
+        return free and self.state is WorkerState.READY
+
+    @property
+    def unanswered(self) -> int:
+        """Calls without a reply, those included for which nobody waits any more."""
+        return self._talk.unanswered if self._talk else 0
+
+    # Life
+
+    async def run(self) -> None:
+        """Launch, hand-shake, serve, close, reap. Raises nothing but cancellation."""
+        try:
+            await self._start()
+            await self._left
+            if self.state is WorkerState.RETIRING:
+                await self._close_politely()
+        finally:
+            # Whatever ends this task, the child is gone before it.
+            with anyio.CancelScope(shield=True):
+                await self._bury()
+
+    async def _start(self) -> None:
+        self.launched_at = self._loop.time()
+        with anyio.move_on_after(self._config.start_timeout) as limit:
+            try:
+                handshake = await self._launch()
+            except OSError as error:
+                self.kill("start", f"could not be launched: {error.strerror or error}")
+                return
+            await _first_of(handshake, self._left)
+        if limit.cancelled_caught:
+            self.kill("start", f"was not ready within {self._config.start_timeout:g} s")
+        elif self.state is WorkerState.STARTING:
+            self._finish_handshake(handshake.result())
+
+    async def _launch(self) -> asyncio.Future[Reply]:
+        """Start the process and send the handshake; return its reply to come."""
+        launched = self._launched = await self._launcher.launch(self.name)
+        self._talk = Conversation(
+            launched.link,
+            self._config.max_frame_bytes,
+            self._on_reply,
+            lambda: self._owner.late_reply(None),
+            self._on_nonsense,
+        )
+        launched.link.start(self._talk.receive, self._on_closed, self._on_nonsense)
+        launched.process.exited.add_done_callback(lambda _: launched.link.drain())
+        args: dict[str, Any] = {"initialization": True, "worker_id": self.name}
+        if self._config.options is not None:
+            args["options"] = self._config.options
+        return self._talk.send(_internal("ping", args), None).reply
+
+    def _finish_handshake(self, reply: Reply) -> None:
+        if not reply.success:
+            said = f"{reply.error_type or 'error'}: {reply.error}\n{reply.traceback or ''}"
+            self._lose(f"said that its start-up failed: {said.strip()}")
+            return
+        self._shares_definitions = "define" in _capabilities(reply)
+        self.ready_at = self.last_active = self._loop.time()
+        self.state = advance(WORKER, self.state, WorkerEvent.HANDSHAKEN)
+        self._owner.worker_ready(self)
+
+    async def _close_politely(self) -> None:
+        """Ask, close stdin, SIGTERM, each with its grace period; SIGKILL follows in any case."""
+        assert self._launched is not None
+        assert self._talk is not None
+        self._talk.send(_internal("shutdown", {}), None)
+        for step in (None, self._launched.link.close_write, self._launched.process.terminate):
+            if step is not None:
+                step()
+            if await self._exits_within(self._config.grace_period):
+                return
+
+    async def _exits_within(self, seconds: float) -> bool:
+        assert self._launched is not None
+        exited = self._launched.process.exited
+        if not exited.done():
+            await asyncio.wait([exited], timeout=seconds)
+        return exited.done()
+
+    async def _bury(self) -> None:
+        """Kill what is left, reap it, close every descriptor, end every call."""
+        if self._launched is not None:
+            if self.reason == "":
+                await self._exits_within(EXIT_WAIT)
+            self._launched.process.kill()
+            await self._exits_within(REAP_WAIT)
+            self._launched.link.close()
+            self._launched.stderr.close()
+        self.state = advance(WORKER, self.state, WorkerEvent.EXIT)
+        self._sessions.detach(self._seen)
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """Settle why it ended, now that everything about it is known."""
+        if self.reason == "":
+            self.reason = "signal" if (self.returncode or 0) < 0 else "crash"
+        if self.ready_at is None and self.reason in _FAILURES:
+            self.error = WorkerStartError(self._story("before it was ready"), **self._facts())
+        elif self.reason in _FAILURES:
+            self.error = self._loss(None)
+        if self._talk is not None:
+            self._talk.fail_all(self._loss)
+
+    # Leaving service
+
+    def retire(self, reason: str) -> None:
+        """Have an idle worker finish and exit."""
+        self.reason = reason
+        self._leave(WorkerEvent.RETIRE, f"was retired ({reason})")
+
+    def kill(self, reason: str, what: str) -> None:
+        """Kill it now, in any state; `what` completes the sentence "the worker ..."."""
+        if self.state is WorkerState.EXITED:
+            return
+        if self.state is not WorkerState.KILLING:
+            self.reason = reason
+            self._leave(WorkerEvent.KILL, what)
+        if self._launched is not None:
+            self._launched.link.close()
+            self._launched.process.kill()
+
+    def _lose(self, what: str) -> None:
+        """It went by itself, or will be made to go."""
+        if self.state in (WorkerState.STARTING, WorkerState.READY):
+            self._leave(WorkerEvent.KILL, what)
+
+    def _leave(self, event: WorkerEvent, what: str) -> None:
+        self.state = advance(WORKER, self.state, event)
+        self._what = what
+        if not self._left.done():
+            self._left.set_result(None)
+        self._owner.worker_leaves(self)
+
+    # Calls
+
+    def send(self, slot: Slot, prepared: Prepared) -> Call:
+        """Send a call on a lent slot, with what other workers have defined since the last one.
+
+        Raises `RequestError`, and sends nothing, if that makes it too large.
+        """
+        assert self._talk is not None
+        if not self._shares_definitions:
+            return self._talk.send(prepared, slot)
+        news = self._sessions.news(prepared.session, self._seen, self._loop.time())
+        call = self._talk.send(prepared, slot, news)
+        self._sessions.told(prepared.session, self._seen)
+        return call
+
+    async def finish(self, call: Call, deadline: float | None, allowed: float | None) -> Reply:
+        """Wait for the reply until `deadline`, an instant of the loop's clock.
+
+        Raises `CallTimeout`, or a `WorkerError` if the worker dies. Timed out
+        or cancelled, the caller is free at once and the slot is abandoned.
+        """
+        timer = None
+        if deadline is not None:
+            timer = self._loop.call_at(deadline, self._expire, call, allowed)
+        try:
+            return await call.reply
+        except asyncio.CancelledError:
+            self.give_up(call)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _expire(self, call: Call, allowed: float | None) -> None:
+        limit = "its deadline" if allowed is None else f"{allowed:.3g} s"
+        text = (
+            f"{self.name} (pid {self.pid}): {call.prepared.command!r} did not answer within "
+            f"{limit}; the worker is given {self._config.late_reply_timeout:g} s for a late "
+            "reply. Raise the call's timeout if it needs longer"
+        )
+        self.give_up(call, CallTimeout(text))
+
+    def end_call(self, call: Call) -> None:
+        """Fail a call whose lease is over."""
+        self.give_up(call, LeaseClosed(f"the lease of {self.name} ended with a call on it"))
+
+    def give_up(self, call: Call, error: Exception | None = None) -> None:
+        """Abandon the slot of a call that has no reply yet; a late one frees it again."""
+        assert self._talk is not None
+        if call.given_up or not self._talk.is_pending(call):
+            return
+        call.given_up = True
+        if call.slot is not None:
+            call.slot.advance(SlotEvent.ABANDON)
+        call.watch = self._loop.call_later(
+            self._config.late_reply_timeout, self.kill, "timeout", "did not end an abandoned call"
+        )
+        if error is not None and not call.reply.done():
+            call.reply.set_exception(error)
+
+    def ping(self) -> None:
+        """See whether an idle worker answers; it is killed if it does not."""
+        assert self._talk is not None
+        call = self._talk.send(_internal("ping", {}), None)
+        call.watch = self._loop.call_later(self._config.ping_timeout, self._ping_expired, call)
+
+    def _ping_expired(self, call: Call) -> None:
+        if self.is_busy:
+            # Alive under its call's own deadline; the ping is answered behind that call.
+            call.watch = self._loop.call_later(self._config.ping_timeout, self._ping_expired, call)
+        else:
+            self.kill("ping", f"did not answer a ping within {self._config.ping_timeout:g} s")
+
+    def lost_before(self, command: str) -> WorkerError:
+        """The error for a call on a lease whose worker is gone; it was not sent."""
+        what = f"{self.name} is gone, {command!r} was not sent to it: the worker {self._what}"
+        return BrokenWorkerError(what, request_sent=False, **self._facts())
+
+    # What the child does
+
+    def _on_reply(self, call: Call, reply: Reply) -> None:
+        self.last_active = self._loop.time()
+        if self._shares_definitions:
+            self._sessions.learn(call.prepared.session, reply, self.last_active)
+        if call.given_up:
+            if call.slot is not None:
+                call.slot.advance(SlotEvent.LATE_REPLY)
+            self._owner.late_reply(call.slot)
+        elif call.slot is not None:
+            self.finished_calls += 1
+            self._owner.call_finished(self)
+        elif self.state is WorkerState.READY:
+            self._owner.ping_answered(self)
+
+    def _on_nonsense(self, what: str) -> None:
+        self.kill("protocol", what)
+
+    def _on_closed(self, what: str) -> None:
+        self._lose(what)
+
+    # In words
+
+    def _loss(self, call: Call | None) -> WorkerError:
+        """The error for a call that was on it, or for the worker itself."""
+        doing = f"with {call.prepared.command!r} on it" if call and call.slot else "while idle"
+        story = self._story(doing)
+        if self.reason == "protocol":
+            return ProtocolError(story, **self._facts())
+        sent = self._talk is not None and call is not None and self._talk.was_sent(call)
+        return BrokenWorkerError(story, request_sent=sent, **self._facts())
+
+    def _story(self, when: str) -> str:
+        elapsed = self._loop.time() - self.launched_at
+        stderr = self._facts()["stderr_tail"].strip()[-QUOTED_STDERR:]
+        said = f"; last on stderr:\n{stderr}" if stderr else ""
+        return (
+            f"worker {self.name} (pid {self.pid}, {elapsed:.2f} s old) "
+            f"{describe_exit(self.returncode)} {when}: {self._what}{said}"
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "worker": self.name,
+            "pid": self.pid,
+            "returncode": self.returncode,
+            "stderr_tail": self._launched.stderr.tail() if self._launched else "",
+        }
+
+
+_FAILURES = frozenset({"start", "crash", "signal", "oom", "protocol", "ping", "timeout"})
+"""Reasons for leaving that are the worker's fault."""
+
+
+def _internal(command: str, args: dict[str, Any]) -> Prepared:
+    """A request of the pool's own."""
+    return Prepared(command, Raw(to_json(args)), ANONYMOUS)
+
+
+async def _first_of(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+class _Described(msgspec.Struct):
+    capabilities: list[str] = []
+
+
+def _capabilities(reply: Reply) -> list[str]:
+    """What the handshake's result lists; a foreign bridge lists nothing, or anything."""
+    try:
+        return msgspec.json.decode(reply.result, type=_Described).capabilities
+    except msgspec.ValidationError:
+        return []
