@@ -121,7 +121,7 @@ class Bridge:
         return function
 
     def on_forget(self, function: Drop) -> Drop:
-        """Called as `(session, key)` when another worker forgot `key`; None is the whole session."""
+        """Called as `(session, key)` when another forgot `key`; None is the whole session."""
         self._drop = function
         return function
 

@@ -14,12 +14,10 @@ from bridge.context import CallContext
 from bridge.frames import FrameTooLarge
 from bridge.messages import (
     ANONYMOUS,
-    HANDSHAKE_ID,
     Failure,
     Request,
     args_object,
     failure,
-    is_object,
     success,
 )
 from bridge.registry import Bridge, Command, call_with_options
@@ -119,10 +117,10 @@ class Server:
         elif request.command == "shutdown":
             self._shutdown(request, args)
         else:
-            self._start(b"{}")
+            self._start(request.id, b"{}")
             self._call(request, args)
 
-    def _start(self, options: bytes) -> None:
+    def _start(self, call_id: int, options: bytes) -> None:
         if self._started:
             return
         for function in self._bridge.start_functions:
@@ -131,17 +129,18 @@ class Server:
                 if hasattr(made, "__await__"):
                     self._runner.run_coroutine(made)
             except Exception as error:
-                raise StartFailed(report(HANDSHAKE_ID, error)) from error
+                raise StartFailed(report(call_id, error)) from error
         self._started = True
 
     def _ping(self, request: Request, args: bytes) -> None:
         try:
             ping = _decode_ping(args)
-        except msgspec.DecodeError as error:
+            options = args_object(ping.options)
+        except ValueError as error:
             self._wire.send(failure(request.id, str(error), "ArgumentError"))
             return
         if ping.initialization:
-            self._start(bytes(ping.options) if is_object(ping.options) else b"{}")
+            self._start(request.id, options)
         now = {
             "status": "ok",
             "timestamp": time.time(),

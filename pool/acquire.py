@@ -164,7 +164,7 @@ def _timed_out(supervisor: Supervisor, started: float, allowed: float | None) ->
     limit = "the deadline" if allowed is None else f"{allowed:.3g} s"
     if supervisor.restarts.last_cause is not None:
         advice = f"Workers fail to start: {supervisor.restarts.last_cause}"
-    elif stats.starting:
+    elif stats.starting or not supervisor.environment.is_valid:
         advice = "Workers are still starting: allow more time, or warm up with min_ready"
     else:
         advice = "Raise size or overflow, allow more time, or make calls shorter"

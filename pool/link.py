@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections import deque
 from collections.abc import Callable
 
@@ -27,6 +28,8 @@ class PipeLink:
         self._loop = asyncio.get_running_loop()
         self._read_fd: int | None = read_fd
         self._write_fd: int | None = write_fd
+        self._hang_up = select.poll()
+        self._hang_up.register(read_fd, 0)
         self._decoder = FrameDecoder(max_frame_bytes)
         self._outbox: deque[memoryview] = deque()
         self._closing_write = False
@@ -47,6 +50,9 @@ class PipeLink:
         self._on_nonsense = on_nonsense
         if self._read_fd is not None:
             self._loop.add_reader(self._read_fd, self._read)
+
+    def is_open(self) -> bool:
+        return self._read_fd is not None and not self._hang_up.poll(0)
 
     def write(self, frame: bytes) -> None:
         self.queued += len(frame)

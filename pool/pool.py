@@ -203,7 +203,8 @@ class WorkerPool:
 
     @property
     def _is_running(self) -> bool:
-        return self._task is not None and self._forks == fork_count()
+        ours = self._task is not None and self._forks == fork_count()
+        return ours and self._supervisor is not None and not self._supervisor.is_closed
 
     async def _closed(self) -> None:
         """Wait for the supervisor to end."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from random import Random
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -62,7 +64,9 @@ class Supervisor:
         self._launcher = launcher
         self._limits = Limits(config.size, config.overflow, config.starts_at_once)
         self._loop = asyncio.get_running_loop()
-        self._tasks: TaskGroup | None = None
+        self._decided: asyncio.Queue[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = (
+            asyncio.Queue()
+        )
         self._ready_waits: set[ReadyWait] = set()
         self._keep = 0
         self._names = 0
@@ -70,6 +74,7 @@ class Supervisor:
         self._idle = IdleWatch(config, self._timers, lambda: self.counts().serving, self._dismiss)
         self._closing = asyncio.Event()
         self._work_done = asyncio.Event()
+        self._all_gone = asyncio.Event()
         self._hurry = False
         self._mean_held = 0.0
 
@@ -79,32 +84,33 @@ class Supervisor:
         """Supervise until told to close; then drain, end every worker and return."""
         self.state = advance(POOL, self.state, PoolEvent.OPEN)
         try:
-            async with anyio.create_task_group() as tasks, anyio.create_task_group() as chores:
-                self._tasks = tasks
-                chores.start_soon(self._every, SESSION_TTL / 60, self._expire_sessions)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._start_tasks, tasks)
+                tasks.start_soon(self._every, SESSION_TTL / 60, self._expire_sessions)
                 if self.config.ping_interval is not None:
-                    chores.start_soon(self._every, self.config.ping_interval, self._ping_idle)
+                    tasks.start_soon(self._every, self.config.ping_interval, self._ping_idle)
                 opened.set_result(None)
                 self.rebalance()
-                await self._closing.wait()
                 await self._work_done.wait()
-                chores.cancel_scope.cancel()
                 self._end_workers()
+                await self._all_gone.wait()
+                tasks.cancel_scope.cancel()
         finally:
             self._shut_door()
 
+    async def _start_tasks(self, tasks: TaskGroup) -> None:
+        """Start what was decided: a task group cannot be asked from a callback of the loop."""
+        while True:
+            work, name = await self._decided.get()
+            tasks.start_soon(work, name=name)
+
     def _end_workers(self) -> None:
         for worker in list(self.workers.values()):
-            if (
-                worker.state is WorkerState.READY
-                and not worker.is_busy
-                and not worker.has_abandoned
-            ):
+            if worker.is_idle and not self._hurry:
                 worker.retire("drain")
             else:
                 worker.kill("drain", "was killed because the pool closes")
-        if self._hurry:
-            self._kill_workers()
+        self._check_all_gone()
 
     def _kill_workers(self) -> None:
         for worker in list(self.workers.values()):
@@ -149,6 +155,10 @@ class Supervisor:
         if self._closing.is_set() and not self.queue.waiting and not self._busy_slots():
             self._work_done.set()
 
+    def _check_all_gone(self) -> None:
+        if self._work_done.is_set() and not self.workers:
+            self._all_gone.set()
+
     # Decisions
 
     def rebalance(self) -> None:
@@ -177,6 +187,10 @@ class Supervisor:
     def _end_back_off(self) -> None:
         self.probe_if_due()
         self.rebalance()
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state is PoolState.CLOSED
 
     @property
     def takes_work(self) -> bool:
@@ -220,13 +234,12 @@ class Supervisor:
         return Counts(starting, serving, busy, self.queue.waiting, keep, floor, abandoned)
 
     def _start_worker(self) -> None:
-        assert self._tasks is not None
         self._names += 1
         name = f"{self.config.pool_name}-{self._names}"
         worker = Worker(name, self.config, self._launcher, self.sessions, self)
         self.workers[name] = worker
         self.counters.worker_starts += 1
-        self._tasks.start_soon(self._supervise, worker, name=name)
+        self._decided.put_nowait((partial(self._supervise, worker), name))
 
     async def _supervise(self, worker: Worker) -> None:
         try:
@@ -234,6 +247,7 @@ class Supervisor:
         finally:
             del self.workers[worker.name]
             self._worker_exited(worker)
+            self._check_all_gone()
 
     # Environment
 
@@ -242,8 +256,7 @@ class Supervisor:
         if "environment" in self._timers and not wanted_by_somebody:
             return
         if self.environment.claim():
-            assert self._tasks is not None
-            self._tasks.start_soon(self._validate)
+            self._decided.put_nowait((self._validate, "validate the environment"))
 
     async def _validate(self) -> None:
         problems = await self.environment.validate()
@@ -344,10 +357,11 @@ class Supervisor:
 
     def take_idle(self) -> Slot | None:
         """Lend the slot that was given back last; None if there is no idle one."""
-        slot = self.queue.take()
-        if slot is not None:
-            self.lend(slot)
-        return slot
+        while (slot := self.queue.take()) is not None:
+            if slot.worker.is_there():
+                self.lend(slot)
+                return slot
+        return None
 
     def lend(self, slot: Slot) -> None:
         """The slot, from the queue's hand, is somebody's now: until `give_back`."""

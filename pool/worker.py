@@ -251,6 +251,13 @@ class Worker:
             self._left.set_result(None)
         self._owner.worker_leaves(self)
 
+    def is_there(self) -> bool:
+        """Ask the kernel: the loop may not have come to read yet that the pipe was closed."""
+        assert self._launched is not None
+        if not self._launched.link.is_open():
+            self._launched.link.drain()
+        return self.state is WorkerState.READY
+
     # Calls
 
     def send(self, slot: Slot, prepared: Prepared) -> Call:

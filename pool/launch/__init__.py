@@ -54,6 +54,10 @@ class Link(Protocol):
         """
         ...
 
+    def is_open(self) -> bool:
+        """Whether the other end is there, as far as is known without reading."""
+        ...
+
     def write(self, frame: bytes) -> None:
         """Send a frame; never blocks, never raises."""
         ...

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from subprocess import Popen
 
+import anyio
 import msgspec
 
 from pool.config import PoolConfig
@@ -93,12 +94,13 @@ class SpawnLauncher:
         process = _GuardedProcess(spawned)
         stdout, stderr = Output(spawned.stdout), Output(spawned.stderr)
         try:
-            async with asyncio.timeout(self._config.start_timeout):
-                await asyncio.shield(process.exited)
-        except TimeoutError:
-            return (f"interpreter {python!r} did not finish its check in time",)
+            await asyncio.wait([process.exited], timeout=self._config.start_timeout)
+            if not process.exited.done():
+                return (f"interpreter {python!r} did not finish its check in time",)
         finally:
             process.kill()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([process.exited])
             stdout.close()
             stderr.close()
         return _read_report(python, stdout.tail(), stderr.tail())
@@ -119,7 +121,11 @@ class SpawnLauncher:
         try:
             return await asyncio.shield(spawning)
         except asyncio.CancelledError:
-            spawning.add_done_callback(_abort)
+            # The thread cannot be stopped; what it brings is killed when it arrives.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([spawning])
+            if spawning.exception() is None:
+                spawning.result().abort()
             raise
 
 
@@ -147,11 +153,6 @@ def _spawn(command: Callable[[int], list[str]], environment: dict[str, str]) -> 
     for fd in (stdin_r, stdout_w, stderr_w, line_r):
         close_end(fd)
     return _Spawned(popen, stdin_w, stdout_r, stderr_r, line_w)
-
-
-def _abort(spawning: asyncio.Future[_Spawned]) -> None:
-    if not spawning.cancelled() and spawning.exception() is None:
-        spawning.result().abort()
 
 
 def _read_report(python: str, stdout: str, stderr: str) -> tuple[str, ...]:

@@ -1,0 +1,41 @@
+"""After each test nothing is left: no task, no child process, no descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.processes import children, descriptors, ends_within, kill_all, mark_environment, marked
+
+mark_environment()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.fixturenames.insert(0, "_no_task_left")
+
+
+@pytest.fixture
+async def _no_task_left() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left, f"tasks left: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    before = descriptors()
+    yield
+    left = ends_within(marked(), 2.0)
+    kill_all(left)
+    assert not left, f"processes left: {left}"
+    assert not children(), "zombies left"
+    gc.collect()
+    opened = {fd: name for fd, name in descriptors().items() if before.get(fd) != name}
+    assert not opened, f"descriptors left: {opened}"

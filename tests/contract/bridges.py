@@ -1,0 +1,134 @@
+"""Bridges that the tests run in child processes."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+
+from bridge import Bridge, current_session
+
+kinds = Bridge()
+_background: list[int] = []
+
+
+class Options(msgspec.Struct):
+    greeting: str = "none"
+
+
+_started: list[str] = []
+
+
+@kinds.on_start
+async def start(options: Options) -> None:
+    _started.append(options.greeting)
+    _tasks.append(asyncio.create_task(_tick()))
+
+
+_tasks: list[Any] = []
+
+
+async def _tick() -> None:
+    while True:
+        await asyncio.sleep(0.001)
+        _background.append(1)
+
+
+@kinds.command
+def started() -> dict[str, list[str]]:
+    return {"started": _started}
+
+
+@kinds.command
+def where() -> dict[str, Any]:
+    """Plain commands run on the main thread, with no loop turning around them."""
+    return {
+        "main": threading.current_thread() is threading.main_thread(),
+        "own_loop": asyncio.run(_answer()),
+    }
+
+
+async def _answer() -> int:
+    return 42
+
+
+_loops: set[int] = set()
+
+
+@kinds.command
+async def loops() -> dict[str, int]:
+    _loops.add(id(asyncio.get_running_loop()))
+    return {"loops": len(_loops)}
+
+
+@kinds.command
+async def ticks() -> dict[str, int]:
+    return {"ticks": len(_background)}
+
+
+@kinds.command
+async def letters(word: str) -> AsyncIterator[str]:
+    for letter in word:
+        await asyncio.sleep(0)
+        if letter == "!":
+            raise ValueError("no shouting")
+        yield letter
+
+
+@kinds.command
+def scalar(value: Any) -> Any:
+    return value
+
+
+@kinds.command
+def not_a_number() -> dict[str, float]:
+    return {"nan": float("nan"), "inf": float("inf")}
+
+
+@kinds.command
+def endless() -> list[Any]:
+    made: list[Any] = []
+    made.append(made)
+    return made
+
+
+@kinds.command
+def session() -> dict[str, str]:
+    return {"session": current_session()}
+
+
+@kinds.command
+def read_stdin() -> dict[str, str]:
+    return {"read": sys.stdin.read()}
+
+
+@kinds.command
+def run_child() -> dict[str, int]:
+    done = subprocess.run(["sh", "-c", "echo from a child; cat"], check=False, timeout=10)
+    return {"status": done.returncode}
+
+
+@kinds.command
+def nap(seconds: float) -> None:
+    print("napping", file=sys.stderr, flush=True)
+    time.sleep(seconds)
+
+
+@kinds.command
+async def anap(seconds: float) -> None:
+    print("napping", file=sys.stderr, flush=True)
+    await asyncio.sleep(seconds)
+
+
+failing = Bridge()
+
+
+@failing.on_start
+def fail() -> None:
+    raise RuntimeError("the weights are missing")

@@ -1,0 +1,27 @@
+"""Pools for the tests, over every launcher."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pool import PoolStats, WorkerPool
+
+LAUNCHERS = ["spawn", "argv"]
+
+
+def make_pool(launcher: str, bridge: str = "bridge.echo", **options: Any) -> WorkerPool:
+    """A pool whose workers start by `start_method`, or as a foreign executable by `argv`."""
+    options = {"size": 2, "grace_period": 2.0, **options}
+    if launcher == "argv":
+        return WorkerPool(argv=[sys.executable, "-m", "bridge", bridge], **options)
+    return WorkerPool(bridge, start_method=launcher, **options)  # type: ignore[arg-type]
+
+
+async def until(pool: WorkerPool, condition: Callable[[PoolStats], bool]) -> PoolStats:
+    """Let the loop turn until the pool is as wanted; the test's time limit bounds the wait."""
+    while not condition(stats := pool.stats()):  # noqa: ASYNC110 - its counts are the event
+        await asyncio.sleep(0.001)
+    return stats

@@ -1,0 +1,72 @@
+"""What is running: found in /proc by a mark in the environment that all our children inherit."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+MARK = f"BRIDGEPOOL_TEST_RUN={os.getpid()}"
+
+
+def mark_environment() -> None:
+    name, _, value = MARK.partition("=")
+    os.environ[name] = value
+
+
+def marked() -> set[int]:
+    """The pids of all processes with our mark but this one; zombies have no environment."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                if MARK.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found.add(int(entry.name))
+    return found
+
+
+def children() -> set[int]:
+    """The direct children of this process, zombies included."""
+    pids: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            pids.update(map(int, (task / "children").read_text().split()))
+    return pids
+
+
+def descriptors() -> dict[int, str]:
+    """The open descriptors of this process and what they are."""
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found[int(entry.name)] = str(entry.readlink())
+    return {fd: name for fd, name in found.items() if not name.startswith("/proc/")}
+
+
+def ends_within(pids: set[int], seconds: float) -> set[int]:
+    """Wait for processes to end, their pidfds tell; return those that did not in time."""
+    pidfds = {}
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            pidfds[os.pidfd_open(pid)] = pid
+    poll = select.poll()
+    for pidfd in pidfds:
+        poll.register(pidfd, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    left = dict(pidfds)
+    while left and (rest := deadline - time.monotonic()) > 0:
+        for pidfd, _ in poll.poll(rest * 1000):
+            poll.unregister(pidfd)
+            left.pop(pidfd)
+    for pidfd in pidfds:
+        os.close(pidfd)
+    return set(left.values())
+
+
+def kill_all(pids: set[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,98 @@
+"""Who gets which slot next."""
+
+from __future__ import annotations
+
+import pytest
+
+from pool.checkout import CheckoutQueue, QueueFull
+
+
+class Ticket:
+    def __init__(self, deadline: float | None = None, *, gone: bool = False) -> None:
+        self.deadline = deadline
+        self.gone = gone
+        self.end: object = None
+
+    def grant(self, slot: str) -> bool:
+        if self.gone:
+            return False
+        self.end = slot
+        return True
+
+    def expire(self) -> None:
+        self.end = "expired"
+
+    def fail(self, error: Exception) -> None:
+        self.end = error
+
+
+def test_idle_slots_are_lent_last_in_first_out() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    for slot in "abc":
+        queue.offer(slot, 0.0)
+    assert [queue.take(), queue.take(), queue.take(), queue.take()] == ["c", "b", "a", None]
+
+
+def test_waiters_are_served_first_come_first_served() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    first, second = Ticket(), Ticket()
+    queue.join(first)
+    queue.join(second)
+    assert queue.offer("a", 0.0) is first
+    assert queue.offer("b", 0.0) is second
+    assert (first.end, second.end, queue.idle) == ("a", "b", 0)
+
+
+def test_a_slot_idles_only_if_nobody_takes_it() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    expired, gone, taker = Ticket(deadline=1.0), Ticket(gone=True), Ticket(deadline=5.0)
+    for ticket in (expired, gone, taker):
+        queue.join(ticket)
+    assert queue.offer("a", 2.0) is taker
+    assert (expired.end, taker.end) == ("expired", "a")
+    assert queue.offer("b", 2.0) is None
+    assert (queue.idle, queue.waiting) == (1, 0)
+
+
+def test_leaving_costs_nothing_and_happens_once() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    ticket = Ticket()
+    queue.join(ticket)
+    assert queue.leave(ticket)
+    assert not queue.leave(ticket)
+    assert queue.offer("a", 0.0) is None
+
+
+def test_the_queue_has_a_limit() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(1)
+    queue.join(Ticket())
+    with pytest.raises(QueueFull):
+        queue.join(Ticket())
+
+
+def test_who_had_a_turn_goes_in_front_and_over_the_limit() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(1)
+    queue.join(Ticket())
+    returning = Ticket()
+    queue.join(returning, in_front=True)
+    assert queue.offer("a", 0.0) is returning
+
+
+def test_a_withdrawn_slot_is_not_lent() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    queue.offer("a", 0.0)
+    queue.offer("b", 0.0)
+    assert queue.withdraw("b")
+    assert not queue.withdraw("b")
+    assert queue.take() == "a"
+
+
+def test_failing_all_ends_every_wait_with_an_error_of_its_own() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    tickets = [Ticket(), Ticket()]
+    for ticket in tickets:
+        queue.join(ticket)
+    queue.fail_all(lambda: ValueError("closed"))
+    assert all(isinstance(ticket.end, ValueError) for ticket in tickets)
+    assert tickets[0].end is not tickets[1].end
+    assert queue.waiting == 0

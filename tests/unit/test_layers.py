@@ -1,0 +1,101 @@
+"""Who may import whom, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*ROOT.glob("bridge/**/*.py"), *ROOT.glob("pool/**/*.py")])
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+NAMES = {name_of(path) for path in FILES}
+PURE = {
+    "bridge.frames",
+    "bridge.messages",
+    "bridge.arguments",
+    "pool.calls",
+    "pool.capacity",
+    "pool.checkout",
+    "pool.config",
+    "pool.errors",
+    "pool.lifecycle",
+    "pool.restarts",
+    "pool.retries",
+    "pool.sessions",
+    "pool.stats",
+    "pool.timeouts",
+}
+CLOCKED = {"bridge.messages"}
+"""Stamps replies with the time of day, as the wire asks for."""
+
+
+def imports(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
+    tree = ast.parse(path.read_text())
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if at_run_time and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            skipped.update(ast.walk(node))
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in NAMES else node.module
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_room_imports_only_what_it_may(path: Path) -> None:
+    name, found = name_of(path), set(imports(path))
+    if top(name) == "bridge":
+        allowed = {"bridge", "msgspec", *sys.stdlib_module_names}
+        if name.startswith("bridge.dspy_bridge"):
+            allowed.add("dspy")
+        assert {top(module) for module in found} <= allowed
+    else:
+        assert {m for m in found if top(m) == "bridge"} <= {"bridge.frames", "bridge.messages"}
+        assert not {m for m in found if top(m) in ("dspy", "litellm")}
+    if name in PURE:
+        forbidden = {"asyncio", "anyio", "select", "socket", "subprocess", "threading"}
+        if name not in CLOCKED:
+            forbidden.add("time")
+        assert not {top(module) for module in found} & forbidden
+
+
+def test_there_is_no_cycle() -> None:
+    graph = {
+        name_of(path): {m for m in imports(path, at_run_time=True) if m in NAMES} for path in FILES
+    }
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way, name])
+        if name not in done:
+            for other in graph[name]:
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in NAMES:
+        visit(name, ())
+
+
+def test_the_lifeline_script_needs_the_standard_library_alone() -> None:
+    found = set(imports(ROOT / "pool/launch/lifeline.py"))
+    assert {top(module) for module in found} <= set(sys.stdlib_module_names)

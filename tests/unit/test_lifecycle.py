@@ -1,0 +1,57 @@
+"""Every pair of state and event is either in its table or an error."""
+
+from __future__ import annotations
+
+from enum import Enum
+from itertools import product
+from typing import Any
+
+import pytest
+
+from pool.lifecycle import (
+    POOL,
+    SLOT,
+    WORKER,
+    IllegalTransition,
+    PoolEvent,
+    PoolState,
+    SlotEvent,
+    SlotState,
+    WorkerEvent,
+    WorkerState,
+    advance,
+)
+
+TABLES: list[tuple[dict[Any, Any], type[Enum], type[Enum]]] = [
+    (WORKER, WorkerState, WorkerEvent),
+    (SLOT, SlotState, SlotEvent),
+    (POOL, PoolState, PoolEvent),
+]
+PAIRS = [
+    (table, state, event)
+    for table, states, events in TABLES
+    for state, event in product(states, events)
+]
+
+
+@pytest.mark.parametrize(("table", "state", "event"), PAIRS)
+def test_a_pair_follows_its_table_or_raises(table: Any, state: Enum, event: Enum) -> None:
+    if (state, event) in table:
+        assert advance(table, state, event) is table[state, event]
+    else:
+        with pytest.raises(IllegalTransition, match=str(event)):
+            advance(table, state, event)
+
+
+def test_an_exited_worker_stays_so() -> None:
+    assert not [pair for pair in WORKER if pair[0] is WorkerState.EXITED]
+
+
+def test_any_living_worker_can_be_killed_or_exit_by_itself() -> None:
+    for state in set(WorkerState) - {WorkerState.EXITED}:
+        assert advance(WORKER, state, WorkerEvent.KILL) is WorkerState.KILLING
+        assert advance(WORKER, state, WorkerEvent.EXIT) is WorkerState.EXITED
+
+
+def test_an_abandoned_slot_is_never_lent() -> None:
+    assert (SlotState.ABANDONED, SlotEvent.LEND) not in SLOT
