@@ -15,6 +15,7 @@ Run it with `python -m bridge my_module:bridge`. Needs msgspec and nothing else.
 from bridge.arguments import ArgumentError
 from bridge.context import current_call, current_session, define, forget, forget_all
 from bridge.registry import Bridge
+from bridge.secrets import keep_secret
 
 __all__ = [
     "ArgumentError",
@@ -24,4 +25,5 @@ __all__ = [
     "define",
     "forget",
     "forget_all",
+    "keep_secret",
 ]

@@ -6,9 +6,12 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+from msgspec import Raw
+
 from bridge import runner
 from bridge.arguments import ArgumentError
 from bridge.messages import Failure, failure, to_json
+from bridge.secrets import hide_secrets
 
 MAX_TEXT = 32 * 1024
 """Characters kept of a message and of a traceback: their ends, where the cause stands."""
@@ -39,12 +42,15 @@ def _users_part(frames: TracebackType | None) -> TracebackType | None:
 
 
 def _sendable(text: str) -> str:
-    return text[-MAX_TEXT:].encode("utf-8", "backslashreplace").decode()
+    return hide_secrets(text)[-MAX_TEXT:].encode("utf-8", "backslashreplace").decode()
 
 
-def _details(details: Any) -> Any:
+def _details(details: Any) -> Raw | None:
+    if details is None:
+        return None
     try:
-        return details if len(to_json(details)) <= MAX_DETAILS else None
+        encoded = to_json(details)
+        return Raw(hide_secrets(encoded.decode()).encode()) if len(encoded) <= MAX_DETAILS else None
     except Exception:
         # Details are an extra: one that cannot be said must not hide the error.
         return None

@@ -168,6 +168,8 @@ def _first_problem(config: PoolConfig) -> str | None:
         return "the bridge's name is empty"
     if config.argv is not None and not config.argv:
         return "argv is empty"
+    if config.argv is not None and config.requires:
+        return "requires=... is about Python distributions; a foreign executable has none"
     for item in fields(config):
         problem = _range_problem(item.name, getattr(config, item.name))
         if problem is not None:

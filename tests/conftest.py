@@ -30,12 +30,12 @@ async def _no_task_left() -> AsyncIterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
-    before = descriptors()
+    before, processes, own = descriptors(), marked(), children()
     yield
-    left = ends_within(marked(), 2.0)
+    left = ends_within(marked() - processes, 2.0)
     kill_all(left)
     assert not left, f"processes left: {left}"
-    assert not children(), "zombies left"
+    assert not children() - own, "zombies left"
     gc.collect()
     opened = {fd: name for fd, name in descriptors().items() if before.get(fd) != name}
     assert not opened, f"descriptors left: {opened}"

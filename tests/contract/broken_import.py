@@ -1,0 +1,3 @@
+"""A bridge that cannot be imported."""
+
+answer = 1 / 0

@@ -1,0 +1,66 @@
+"""An application that is going to be killed: `python -m tests.contract.orphan_parent CASE`.
+
+It prints a line when it has reached the phase of its case, and then waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pool import WorkerPool
+from tests.contract.pools import until
+
+VICIOUS = [sys.executable, str(Path(__file__).parent / "foreign_vicious.py")]
+FAULTY: dict[str, dict[str, Any]] = {
+    "starting": {"never_ready": True},
+    "ignoring": {"ignore_end_of_file": True, "ignore_sigterm": True},
+}
+
+
+def make_pool(case: str) -> WorkerPool:
+    if case.startswith("foreign"):
+        return WorkerPool(argv=VICIOUS, size=3)
+    if case == "importing":
+        return WorkerPool("tests.contract.slow_import", size=3)
+    return WorkerPool("bridge.faulty", size=3, options=FAULTY.get(case))
+
+
+async def reach(case: str, pool: WorkerPool) -> None:
+    if case == "validating":
+        asyncio.ensure_future(pool.wait_ready())  # noqa: RUF006
+        return
+    if case in ("starting", "importing", "foreign starting"):
+        asyncio.ensure_future(pool.wait_ready())  # noqa: RUF006
+        await until(pool, lambda stats: sum(bool(w.pid) for w in stats.workers) == 2)
+        return
+    await pool.wait_ready()
+    commands = {"running": "sleep", "foreign running": "late", "holding the GIL": "hold_gil"}
+    if case in commands:
+        for _ in range(3):
+            asyncio.ensure_future(pool.call(commands[case], {"seconds": 600}))  # noqa: RUF006
+        await until(pool, lambda stats: stats.inflight_calls == 3)
+    if case == "stopped":
+        for worker in pool.stats().workers:
+            os.kill(worker.pid or 0, signal.SIGSTOP)
+    if case == "forked":
+        multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+
+
+async def main(case: str) -> None:
+    pool = make_pool(case)
+    await pool.open()
+    await reach(case, pool)
+    pids = [str(worker.pid) for worker in pool.stats().workers if worker.pid]
+    print("reached", *pids, flush=True)
+    await asyncio.sleep(600)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,104 @@
+"""Requests before they are sent, replies as results."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from bridge.messages import Reply
+from pool.calls import decode_reply, encode_request, prepare, result_of
+from pool.errors import RemoteError, RequestError, ResultTypeError
+from pool.sessions import NO_NEWS
+
+LIMIT = 1024
+
+
+class Args(msgspec.Struct):
+    text: str
+
+
+@dataclass
+class Plain:
+    text: str
+
+
+@pytest.mark.parametrize("args", [{"text": "a"}, Args("a"), Plain("a")])
+def test_mappings_structs_and_dataclasses_are_arguments(args: object) -> None:
+    assert json.loads(bytes(prepare("c", args, None, LIMIT).args)) == {"text": "a"}
+
+
+@pytest.mark.parametrize(
+    ("args", "session", "sent", "kept"),
+    [
+        (None, None, {}, "anonymous"),
+        (None, "s", {"session_id": "s"}, "s"),
+        ({"a": 1}, "s", {"session_id": "s", "a": 1}, "s"),
+        ({"session_id": "s"}, None, {"session_id": "s"}, "s"),
+        ({"session_id": "s"}, "s", {"session_id": "s"}, "s"),
+    ],
+)
+def test_the_session_is_an_argument(
+    args: Any, session: str | None, sent: dict[str, Any], kept: str
+) -> None:
+    prepared = prepare("c", args, session, LIMIT)
+    assert (json.loads(bytes(prepared.args)), prepared.session) == (sent, kept)
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "session"),
+    [
+        ("", {}, None),
+        (5, {}, None),
+        ("c", [1], None),
+        ("c", object(), None),
+        ("c", {"x": "y" * LIMIT}, None),
+        ("c", {"session_id": "one"}, "two"),
+        ("c", {"session_id": 5}, None),
+    ],
+)
+def test_what_cannot_be_sent_is_a_request_error(
+    command: Any, args: Any, session: str | None
+) -> None:
+    with pytest.raises(RequestError):
+        prepare(command, args, session, LIMIT)
+
+
+def test_a_plain_request_has_no_members_that_a_foreign_bridge_need_know() -> None:
+    payload = encode_request(7, prepare("c", {"a": 1}, None, LIMIT), NO_NEWS)
+    assert json.loads(payload) == {"id": 7, "command": "c", "args": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"no", b"[]", b'{"id":1}', b'{"id":"1","success":true}', b'{"id":1,"success":1}']
+    + [b'{"id":1,"success":true,"result":NaN}', b"[" * 100_000, b'{"id":1,"success":true'],
+)
+def test_a_frame_that_is_no_reply_is_a_value_error(payload: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any words will do
+        decode_reply(payload)
+
+
+def test_a_wrapped_result_is_unwrapped() -> None:
+    reply = decode_reply(b'{"id":1,"success":true,"result":{"value":[1]},"wrapped":true}')
+    assert result_of(reply, "c", list[int]) == [1]
+    foreign = decode_reply(b'{"id":1,"success":true,"result":{"value":[1]}}')
+    assert result_of(foreign, "c", Any) == {"value": [1]}
+
+
+def test_a_failure_is_a_remote_error_with_all_it_says() -> None:
+    reply = Reply(1, False, error="no", error_type="E", traceback="t", details=Raw(b'{"a":1}'))
+    with pytest.raises(RemoteError, match="^E: no$") as caught:
+        result_of(reply, "c", Any)
+    assert (caught.value.details, caught.value.traceback) == ({"a": 1}, "t")
+
+
+def test_a_result_of_another_type_keeps_the_result() -> None:
+    reply = Reply(1, True, Raw(b'{"a":"x"}'))
+    with pytest.raises(ResultTypeError, match="c is not a") as caught:
+        result_of(reply, "c", dict[str, int])
+    assert caught.value.result == {"a": "x"}

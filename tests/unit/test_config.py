@@ -1,0 +1,66 @@
+"""Settings that cannot be are refused with what to do, before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+import pytest
+
+from pool import WorkerPool
+from pool.config import PoolConfig, PoolOptions
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "either a bridge"),
+        ({"bridge": "a", "argv": ["b"]}, "either a bridge"),
+        ({"bridge": " "}, "empty"),
+        ({"argv": []}, "empty"),
+        ({"argv": "node bridge.js"}, "argv is a list"),
+        ({"bridge": "a", "requires": "dspy"}, "requires is a list"),
+        ({"bridge": "a", "size": 0}, "size=0 must be a whole number of at least 1"),
+        ({"bridge": "a", "size": True}, "size=True"),
+        ({"bridge": "a", "size": 2.0}, "size=2.0"),
+        ({"bridge": "a", "call_timeout": -1}, "call_timeout=-1 must be a number of seconds"),
+        ({"bridge": "a", "call_timeout": float("nan")}, "call_timeout=nan"),
+        ({"bridge": "a", "size": 2, "min_ready": 3}, "min_ready=3 is more than size=2"),
+        ({"bridge": "a", "start_method": "fork"}, "start_method"),
+        ({"bridge": "a", "spares": 1}, "spares=1 is not available yet"),
+        ({"argv": ["a"], "requires": ["b"]}, "requires"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=r"^WorkerPool: ") as caught:
+        WorkerPool(**settings)
+    assert said in str(caught.value)
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(TypeError, match="sise"):
+        WorkerPool("a", sise=3)  # type: ignore[call-arg]
+
+
+def test_the_typed_options_are_the_fields_of_the_configuration() -> None:
+    named = {item.name for item in fields(PoolConfig)} - {"bridge", "argv"}
+    assert set(get_type_hints(PoolOptions)) == named
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"bridge": "package.module"}, "module"),
+        ({"bridge": "package.module:bridge"}, "module"),
+        ({"bridge": "package.module:other"}, "module.other"),
+        ({"argv": ["/usr/bin/node", "bridge.js"]}, "node"),
+        ({"bridge": "a", "name": "mine"}, "mine"),
+    ],
+)
+def test_a_pool_is_named_after_its_bridge(settings: dict[str, Any], name: str) -> None:
+    assert WorkerPool(**settings).name == name
+
+
+def test_values_that_may_be_secret_are_not_shown() -> None:
+    config = PoolConfig(bridge="a", env={"KEY": "hush"}, options={"api_key": "hush"})
+    assert "hush" not in repr(config)
