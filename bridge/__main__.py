@@ -7,7 +7,7 @@ import logging
 import sys
 
 from bridge.check import check
-from bridge.ending import END_OF_FILE_GRACE, StopSignal, exit_within, watch_for_end_of_file
+from bridge.ending import StopSignal, drop_unwritable_output, watch_for_end_of_file
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
 from bridge.messages import to_json
 from bridge.serve import Identity, Server
@@ -49,8 +49,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     wire = Wire(read_fd, write_fd, arguments.max_frame_bytes)
     identity = Identity(arguments.mode, arguments.worker_id)
     status = Server(bridge, wire, stop, identity).run()
-    if status == 0:
-        exit_within(END_OF_FILE_GRACE)
+    drop_unwritable_output()
     return status
 
 

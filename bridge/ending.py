@@ -10,8 +10,8 @@ import sys
 import threading
 import time
 
-END_OF_FILE_GRACE = 0.8
-"""Seconds between end of file and the end of the process, so that it is over within one second."""
+END_GRACE = 0.8
+"""Seconds from end of file to the end of the process: within one second, whatever still runs."""
 
 
 class StopSignal:
@@ -38,7 +38,7 @@ class StopSignal:
 def watch_for_end_of_file(fd: int) -> None:
     """End the process soon after the other end of `fd` is closed, whatever runs then.
 
-    The main thread has `END_OF_FILE_GRACE` to finish by itself. A poll with no
+    The main thread has `END_GRACE` to finish by itself. A poll with no
     events asked for wakes on hang-up only and takes no bytes from the wire. A
     call that holds the GIL keeps this thread from running; for that there is
     the pool's lifeline.
@@ -50,17 +50,30 @@ def _watch(fd: int) -> None:
     poll = select.poll()
     poll.register(fd, 0)
     poll.poll()
-    exit_after(END_OF_FILE_GRACE)
+    exit_after(END_GRACE, 0)
 
 
-def exit_within(seconds: float) -> None:
-    """End the process with status 0 in at most `seconds`, even if a thread refuses to end."""
-    threading.Thread(target=exit_after, args=(seconds,), name="bridge-exit", daemon=True).start()
+def exit_within(seconds: float, status: int) -> None:
+    """End the process in at most `seconds`, even if a thread or a task refuses to end."""
+    threading.Thread(
+        target=exit_after, args=(seconds, status), name="bridge-exit", daemon=True
+    ).start()
 
 
-def exit_after(seconds: float) -> None:
+def exit_after(seconds: float, status: int) -> None:
     time.sleep(seconds)
     try:
         sys.stderr.flush()
     finally:
-        os._exit(0)
+        os._exit(status)
+
+
+def drop_unwritable_output() -> None:
+    """Let the interpreter end with its own status though nobody reads its output any more."""
+    for stream, fd in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, fd)
+            os.close(null)

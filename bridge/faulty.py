@@ -77,7 +77,7 @@ def _ignore_end_of_file() -> None:
     threading.Thread(target=time.sleep, args=(FOREVER,)).start()
 
 
-def _never(seconds: float) -> None:
+def _never(seconds: float, status: int) -> None:
     time.sleep(FOREVER)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from types import TracebackType
 from typing import Any
@@ -22,14 +23,16 @@ MAX_DETAILS = 256 * 1024
 _OUR_FILES = (runner.__file__, runner.__file__.replace("runner.py", "serve.py"))
 
 
-def report(call_id: int, error: Exception) -> Failure:
+def report(call_id: int, error: BaseException) -> Failure:
     """The reply for a command that raised: message, type, the user's part of the traceback.
 
     An exception may carry `details`, which are sent along where JSON can say them.
     """
     message = _sendable(str(error) or repr(error))
     if isinstance(error, ArgumentError):
-        return failure(call_id, message, "ArgumentError", None, error.problems)
+        return failure(call_id, message, "ArgumentError", None, _details(error.problems))
+    if isinstance(error, asyncio.CancelledError):
+        return failure(call_id, "the call was cancelled", "Cancelled")
     text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     details = _details(getattr(error, "details", None))
     return failure(call_id, message, type(error).__name__, _sendable(text), details)

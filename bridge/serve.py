@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from bridge.context import CallContext
+from bridge.ending import END_GRACE, exit_within
 from bridge.frames import FrameTooLarge
 from bridge.messages import (
     ANONYMOUS,
@@ -23,7 +26,10 @@ from bridge.messages import (
 from bridge.registry import Bridge, Command, call_with_options
 from bridge.report import report
 from bridge.runner import SerialRunner
-from bridge.wire import Wire
+from bridge.wire import ResultTooLarge, Wire
+
+SHORT = 100
+"""Characters of an error that fit into the smallest frame that may be set."""
 
 
 class Stop(Protocol):
@@ -79,16 +85,20 @@ class Server:
 
     def run(self) -> int:
         """Serve until end of file, SIGTERM or `shutdown`; return the exit status."""
+        status = 0
         try:
             while not self._shut_down and (payload := self._receive()) is not None:
                 self._serve(payload)
         except StartFailed as error:
-            self._wire.send(error.reply)
+            self._fail(error.reply)
             print(f"bridge: start-up failed\n{error.reply.traceback}", file=sys.stderr)
-            return 1
-        finally:
-            self._runner.close()
-        return 0
+            status = 1
+        except SystemExit as error:
+            # A command has ended its process, on purpose: that is not for us to prevent.
+            status = error.code if isinstance(error.code, int) else 1
+        exit_within(END_GRACE, status)
+        self._runner.close()
+        return status
 
     def _receive(self) -> bytes | None:
         while not self._stop.requested:
@@ -108,10 +118,12 @@ class Server:
         try:
             request = _decode_request(payload)
             args = args_object(request.args)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            self._wire.send(_unreadable(payload, error))
+            session = _session_of(args)
+        except (ValueError, RecursionError) as error:
+            self._fail(_unreadable(payload, error))
             return
         self._bridge.tally.commands += 1
+        self._catch_up(request, session)
         if request.command == "ping":
             self._ping(request, args)
         elif request.command == "shutdown":
@@ -137,7 +149,7 @@ class Server:
             ping = _decode_ping(args)
             options = args_object(ping.options)
         except ValueError as error:
-            self._wire.send(failure(request.id, str(error), "ArgumentError"))
+            self._fail(failure(request.id, str(error), "ArgumentError"))
             return
         if ping.initialization:
             self._start(request.id, options)
@@ -169,8 +181,7 @@ class Server:
         if command is None:
             text = f"Unknown command: {request.command}"
             known = {"commands": [*self._bridge.names, "ping", "shutdown"]}
-            self._bridge.tally.errors += 1
-            self._wire.send(failure(request.id, text, "UnknownCommand", details=known))
+            self._fail(failure(request.id, text, "UnknownCommand", details=known))
             return
         self._run(command, request, args, None)
 
@@ -179,7 +190,6 @@ class Server:
     ) -> None:
         try:
             call = CallContext(request.id, _session_of(args), self._wire)
-            self._catch_up(request, call.session)
             arguments = command.arguments.decode(args)
             result = self._runner.run(command, arguments, call)
             if base is not None and isinstance(result, dict):
@@ -192,9 +202,16 @@ class Server:
                 forget_all=call.forget_all,
             )
             self._wire.send(reply)
-        except Exception as error:
-            self._bridge.tally.errors += 1
-            self._wire.send(report(request.id, error))
+        except (Exception, asyncio.CancelledError) as error:
+            self._fail(report(request.id, error))
+
+    def _fail(self, reply: Failure) -> None:
+        """Report a failure, in short where its full story is too long for a frame."""
+        self._bridge.tally.errors += 1
+        try:
+            self._wire.send(reply)
+        except ResultTooLarge:
+            self._wire.send(failure(reply.id, reply.error[:SHORT], reply.error_type))
 
     def _catch_up(self, request: Request, session: str) -> None:
         for ended in request.forget_sessions:
@@ -202,7 +219,12 @@ class Server:
         for key in request.forget:
             self._bridge.drop(session, key)
         for item in request.define:
-            self._bridge.adopt(session, item.key, item.version, item.definition)
+            try:
+                self._bridge.adopt(session, item.key, item.version, item.definition)
+            except Exception:
+                # The call may have nothing to do with it; one that has says what it lacks.
+                print(f"bridge: cannot take over {item.key!r}", file=sys.stderr)
+                traceback.print_exc()
 
 
 def _session_of(args: bytes) -> str:

@@ -44,8 +44,17 @@ def problem_with(target: str) -> str | None:
         spec = _spec(found, path)
         if spec is None:
             return f"target {target!r}: no module named {found!r} (searched from {Path.cwd()})"
-        path = list(spec.submodule_search_locations or [])
+        path = _folders(spec, part, path)
     return None
+
+
+def _folders(spec: ModuleSpec, part: str, path: list[str] | None) -> list[str]:
+    """Where to look for what is inside."""
+    if spec.origin is not None or spec.submodule_search_locations is None:
+        return list(spec.submodule_search_locations or [])
+    # A namespace package: to list its locations would import its parent.
+    folders = (Path(folder or ".") / part for folder in (sys.path if path is None else path))
+    return [str(folder) for folder in folders if folder.is_dir()]
 
 
 def _spec(name: str, path: list[str] | None) -> ModuleSpec | None:

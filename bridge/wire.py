@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -56,4 +57,5 @@ class Wire:
             while view:
                 view = view[os.write(self.write_fd, view) :]
         except BrokenPipeError:
-            print("bridge: nobody reads the replies any more; one was dropped", file=sys.stderr)
+            with contextlib.suppress(OSError):  # nobody may read stderr either
+                print("bridge: nobody reads the replies any more; one was dropped", file=sys.stderr)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pool.checkout import QueueFull
 from pool.errors import PoolClosed, PoolError, PoolSaturated, PoolTimeout
 from pool.launch.descriptors import fork_count
 from pool.lifecycle import PoolState
@@ -62,13 +61,20 @@ def _refusal(supervisor: Supervisor, name: str) -> PoolError:
     return PoolClosed(f"{name}: the pool is {supervisor.state.value}; it takes no new work")
 
 
-async def acquire(supervisor: Supervisor, deadline: float | None, allowed: float | None) -> Slot:
+async def acquire(
+    supervisor: Supervisor, deadline: float | None, allowed: float | None, *, again: bool = False
+) -> Slot:
     """Return a lent slot; suspends only if none is idle.
+
+    `again` is for a call that was admitted before and lost its worker: it may
+    still wait while the pool drains.
 
     Raises `PoolSaturated` at once if the queue is full, `PoolTimeout` at the
     deadline, `EnvironmentInvalid`, `WorkerStartError` or `PoolClosed` if there
     will be no worker.
     """
+    if not (supervisor.serves_the_queue if again else supervisor.takes_work):
+        raise _refusal(supervisor, supervisor.config.pool_name)
     slot = supervisor.take_idle()
     if slot is None:
         with _counted(supervisor):
@@ -98,7 +104,7 @@ def _counted(supervisor: Supervisor) -> Iterator[None]:
 async def _wait(supervisor: Supervisor, deadline: float | None, allowed: float | None) -> Slot:
     started = asyncio.get_running_loop().time()
     slot = await _queue_up(supervisor, Waiter(supervisor, deadline), started, allowed)
-    while not slot.usable:
+    while not slot.worker.is_there():
         # The worker died between the hand-off and this moment: the turn is not over.
         supervisor.give_back(slot)
         waiter = Waiter(supervisor, deadline)
@@ -114,10 +120,9 @@ async def _queue_up(
     *,
     in_front: bool = False,
 ) -> Slot:
-    try:
-        supervisor.queue.join(waiter, in_front=in_front)
-    except QueueFull:
-        raise _saturated(supervisor) from None
+    if supervisor.queue.is_full and not in_front and not supervisor.has_room():
+        raise _saturated(supervisor)
+    supervisor.queue.join(waiter, in_front=in_front)
     supervisor.rebalance()
     timer = None
     if waiter.deadline is not None:

@@ -29,6 +29,10 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     """
     if not isinstance(command, str) or not command:
         raise RequestError(f"a command is a name, not {command!r}")
+    try:
+        to_json([command, session])
+    except ValueError as error:
+        raise RequestError(f"command {command!r}, session {session!r}: {error}") from None
     encoded = _encode(command, args)
     named = _session_in(encoded)
     if session is not None and named is not None and named != session:
@@ -64,7 +68,7 @@ def _session_in(encoded: bytes) -> str | None:
         return None
     try:
         return msgspec.json.decode(encoded, type=_SessionArgs).session_id
-    except msgspec.ValidationError as error:
+    except ValueError as error:
         raise RequestError(f"session_id: {error}") from None
 
 
@@ -130,16 +134,17 @@ def result_of(reply: Reply, command: str, result_type: Any) -> Any:
         raw = _decode_as(raw, dict[str, Raw]).get("value", Raw(b"null"))
     try:
         return _decode_as(raw, result_type)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         text = f"the result of {command} is not a {result_type}: {error}"
         raise ResultTypeError(text, _plain(raw)) from None
 
 
 def _plain(raw: Raw) -> Any:
+    """Plain JSON values, or the bytes of what cannot be one."""
     try:
         return msgspec.json.decode(raw)
-    except RecursionError:
-        return raw
+    except (ValueError, RecursionError):
+        return bytes(raw)
 
 
 def _remote_error(reply: Reply) -> RemoteError:

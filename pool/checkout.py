@@ -34,10 +34,6 @@ class Ticket(Protocol[S_contra]):
     def fail(self, error: Exception) -> None: ...
 
 
-class QueueFull(Exception):
-    """As many checkouts wait as may."""
-
-
 class CheckoutQueue(Generic[S]):
     """Idle slots on one side, waiting tickets on the other; at most one side is not empty."""
 
@@ -65,18 +61,21 @@ class CheckoutQueue(Generic[S]):
             return None
         return self._idle.popitem()[0]
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many wait as may."""
+        return self._max_waiting is not None and len(self._waiting) >= self._max_waiting
+
     def join(self, ticket: Ticket[S], *, in_front: bool = False) -> None:
-        """Wait for a slot; raise `QueueFull` at the limit.
+        """Wait for a slot.
 
         A ticket goes `in_front` when the slot it was served died before it
-        could be used; it had its turn and is admitted over the limit.
+        could be used: it had its turn.
         """
         if in_front:
             self._waiting = {ticket: None, **self._waiting}
-            return
-        if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
-            raise QueueFull
-        self._waiting[ticket] = None
+        else:
+            self._waiting[ticket] = None
 
     def leave(self, ticket: Ticket[S]) -> bool:
         """Stop waiting; False if the ticket had ended already."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
+from bridge.messages import is_object, to_json
 
 StartMethod = Literal["forkserver", "spawn"]
 
@@ -158,30 +159,55 @@ def _normalise(config: PoolConfig) -> None:
         if isinstance(value, str):
             raise ValueError(f"WorkerPool: {name} is a list of strings, not one string")
         if value is not None:
-            object.__setattr__(config, name, tuple(os.fspath(item) for item in value))
+            object.__setattr__(config, name, tuple(value))
 
 
 def _first_problem(config: PoolConfig) -> str | None:
+    checks = (_target_problem, _ranges_problem, _text_problem, _options_problem, _not_yet_problem)
+    return next((problem for check in checks if (problem := check(config))), None)
+
+
+def _target_problem(config: PoolConfig) -> str | None:
     if (config.bridge is None) == (config.argv is None):
         return "give either a bridge ('package.module:name') or argv=[...]"
-    if config.bridge is not None and not config.bridge.strip():
+    if isinstance(config.bridge, str) and not config.bridge.strip():
         return "the bridge's name is empty"
     if config.argv is not None and not config.argv:
         return "argv is empty"
     if config.argv is not None and config.requires:
         return "requires=... is about Python distributions; a foreign executable has none"
+    return None
+
+
+def _ranges_problem(config: PoolConfig) -> str | None:
     for item in fields(config):
         problem = _range_problem(item.name, getattr(config, item.name))
         if problem is not None:
             return problem
     if config.min_ready > config.size:
         return f"min_ready={config.min_ready} is more than size={config.size}"
+    return None
+
+
+def _not_yet_problem(config: PoolConfig) -> str | None:
     for name, only in _NOT_YET.items():
         if getattr(config, name) != only:
             return f"{name}={getattr(config, name)!r} is not available yet; leave it at {only!r}"
     return None
 
 
+_NEVER_NONE = {
+    "size",
+    "overflow",
+    "min_ready",
+    "max_frame_bytes",
+    "max_restarts",
+    "late_reply_timeout",
+    "grace_period",
+    "ping_timeout",
+    "restart_window",
+}
+_ABOVE_ZERO = {"ping_interval", "ping_timeout", "start_timeout", "restart_window"}
 _AT_LEAST = {
     "size": 1,
     "overflow": 0,
@@ -206,7 +232,7 @@ _DURATIONS = {
 
 def _range_problem(name: str, value: object) -> str | None:
     if value is None:
-        return None
+        return f"{name} cannot be None" if name in _NEVER_NONE else None
     if name in _AT_LEAST:
         least = _AT_LEAST[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -215,4 +241,33 @@ def _range_problem(name: str, value: object) -> str | None:
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
         if not numeric or not math.isfinite(value) or value < 0:  # type: ignore[arg-type,operator]
             return f"{name}={value!r} must be a number of seconds, not negative"
+        if value == 0 and name in _ABOVE_ZERO:
+            return f"{name}=0 must be more than no time at all"
+    return None
+
+
+def _text_problem(config: PoolConfig) -> str | None:
+    """What the operating system or the wire could not carry."""
+    words = [*(config.argv or ()), *config.requires, *config.requires_env]
+    words += [word for pair in config.env.items() for word in pair]
+    words += [word for word in (config.bridge, config.python, config.name) if word is not None]
+    for word in words:
+        if not isinstance(word, str) or "\0" in word:
+            return "names, argv and env are text without NUL characters"
+    if any(not name or "=" in name for name in config.env):
+        return "env has a variable without a name, or with '=' in it"
+    return None
+
+
+def _options_problem(config: PoolConfig) -> str | None:
+    if config.options is None:
+        return None
+    try:
+        encoded = to_json(config.options)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return f"options cannot be encoded as JSON: {type(error).__name__}"
+    if not is_object(encoded):
+        return "options must be a JSON object"
+    if len(encoded) > config.max_frame_bytes - 1024:
+        return f"options take {len(encoded)} bytes, too much for max_frame_bytes"
     return None

@@ -42,6 +42,8 @@ class Environment:
         """Return the problems, a sentence each; nothing if the environment is fit."""
         try:
             self.problems = await self._validate()
+        except Exception as error:
+            self.problems = (f"the check itself failed: {error!r}",)
         except BaseException:
             self.verdict = Verdict.UNKNOWN
             raise

@@ -9,46 +9,11 @@ from bridge.messages import Reply
 from pool.acquire import acquire
 from pool.calls import Prepared, prepare, result_of
 from pool.conversation import Call
-from pool.errors import CallTimeout, LeaseClosed, PoolError, ProtocolError, WorkerError
+from pool.dispatch import finish, send
+from pool.errors import CallTimeout, LeaseClosed
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Timeout, deadline, seconds
-
-
-async def run_on(
-    supervisor: Supervisor,
-    slot: Slot,
-    prepared: Prepared,
-    until: float | None,
-    allowed: float | None,
-) -> Reply:
-    """Send one call on a lent slot and wait for its reply, counted by its outcome."""
-    call = slot.worker.send(slot, prepared)
-    return await finish(supervisor, slot, call, until, allowed)
-
-
-async def finish(
-    supervisor: Supervisor, slot: Slot, call: Call, until: float | None, allowed: float | None
-) -> Reply:
-    """Wait for the reply of a call that was sent."""
-    outcome = "cancelled"
-    try:
-        reply = await slot.worker.finish(call, until, allowed)
-        outcome = "ok" if reply.success else "error"
-        return reply
-    except PoolError as error:
-        outcome = _outcome(error)
-        raise
-    finally:
-        supervisor.counters.calls[outcome] += 1
-
-
-def _outcome(error: PoolError) -> str:
-    if isinstance(error, CallTimeout):
-        return "timeout"
-    if isinstance(error, ProtocolError):
-        return "protocol"
-    return "worker_lost" if isinstance(error, WorkerError) else "cancelled"
 
 
 class Lease:
@@ -62,9 +27,10 @@ class Lease:
     def __init__(self, supervisor: Supervisor, slot: Slot) -> None:
         self._supervisor = supervisor
         self._slot = slot
-        self._turn = asyncio.Lock()
+        self._turns = _Turns()
         self._running: Call | None = None
         self._over = ""
+        self._owns_slot = True
 
     def __repr__(self) -> str:
         return f"<Lease of {self.name}{' (over)' if self._over else ''}>"
@@ -99,56 +65,68 @@ class Lease:
         allowed = seconds(timeout, config.call_timeout)
         until = deadline(asyncio.get_running_loop().time(), allowed)
         prepared = prepare(command, args, session, config.max_frame_bytes)
-        async with _Turn(self._turn, until, command):
+        await self._turns.take(until, command)
+        try:
             self._check()
             reply = await self._run(prepared, until, allowed)
+        finally:
+            self._turns.release()
         return result_of(reply, command, result_type)
 
     async def _run(self, prepared: Prepared, until: float | None, allowed: float | None) -> Reply:
-        worker = self._slot.worker
-        if not self._slot.usable:
-            raise worker.lost_before(prepared.command)
-        self._running = worker.send(self._slot, prepared)
+        call = self._running = send(self._slot, prepared, until)
         try:
-            return await finish(self._supervisor, self._slot, self._running, until, allowed)
+            return await finish(self._supervisor, self._slot, call, until, allowed)
         finally:
-            if self._running.given_up and not self._over:
-                self._over = "a call on it timed out or was cancelled"
             self._running = None
+            if call.given_up:
+                self._lose_slot("a call on it timed out or was cancelled")
 
     def end(self) -> None:
-        """The block is over: a call still running fails at once, and the slot goes back."""
-        self._over = self._over or "its block has ended"
+        """The block is over: a call still running fails at once, else the slot goes back."""
+        why = "its block has ended"
         if self._running is not None:
             self._slot.worker.end_call(self._running)
-        self._supervisor.give_back(self._slot)
+            self._lose_slot(why)
+        elif self._owns_slot:
+            self._supervisor.give_back(self._slot)
+            self._lose_slot(why)
+
+    def _lose_slot(self, why: str) -> None:
+        """From here on the slot is not this lease's: it may be lent to somebody else."""
+        self._owns_slot = False
+        self._over = self._over or why
 
     def _check(self) -> None:
         if self._over:
             raise LeaseClosed(f"the lease of {self.name} is over: {self._over}")
 
 
-class _Turn:
-    """The lock that keeps a lease's calls in order, waited for no longer than the deadline."""
+class _Turns:
+    """Lets a lease's calls through one at a time, in their order."""
 
-    def __init__(self, lock: asyncio.Lock, until: float | None, command: str) -> None:
-        self._lock = lock
-        self._until = until
-        self._command = command
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._inside = 0
 
-    async def __aenter__(self) -> None:
-        if not self._lock.locked():
-            await self._lock.acquire()
-            return
+    async def take(self, until: float | None, command: str) -> None:
+        """Wait for the turn, no longer than the deadline; `release` ends it."""
+        self._inside += 1
         try:
-            async with asyncio.timeout_at(self._until):
-                await self._lock.acquire()
-        except TimeoutError:
-            raise CallTimeout(
-                f"{self._command!r} was not sent: an earlier call on the same lease still runs"
-            ) from None
+            if self._inside == 1:
+                await self._lock.acquire()  # alone: at once
+            else:
+                async with asyncio.timeout_at(until):
+                    await self._lock.acquire()
+        except BaseException as error:
+            self._inside -= 1
+            if isinstance(error, TimeoutError):
+                text = f"{command!r} was not sent: an earlier call on the same lease still runs"
+                raise CallTimeout(text) from None
+            raise
 
-    async def __aexit__(self, *_: object) -> None:
+    def release(self) -> None:
+        self._inside -= 1
         self._lock.release()
 
 
@@ -161,6 +139,8 @@ class Checkout:
         self._lease: Lease | None = None
 
     async def __aenter__(self) -> Lease:
+        if self._lease is not None:
+            raise RuntimeError("a checkout is entered once; call `pool.checkout()` for each")
         until = deadline(asyncio.get_running_loop().time(), self._timeout)
         slot = await acquire(self._supervisor, until, self._timeout)
         self._lease = Lease(self._supervisor, slot)

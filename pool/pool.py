@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from collections.abc import Sequence
 from random import Random
@@ -15,11 +16,12 @@ from bridge.messages import Reply
 from pool.acquire import acquire, admit
 from pool.calls import Prepared, prepare, result_of
 from pool.config import PoolConfig, PoolOptions
-from pool.errors import BrokenWorkerError, PoolClosed, PoolTimeout
+from pool.dispatch import run_once
+from pool.errors import BrokenWorkerError, PoolClosed, PoolError, PoolTimeout
 from pool.launch import Launcher
 from pool.launch.descriptors import fork_count
 from pool.launch.spawn import SpawnLauncher
-from pool.lease import Checkout, run_on
+from pool.lease import Checkout
 from pool.lifecycle import PoolState
 from pool.retries import may_retry, pause, poisoned
 from pool.stats import PoolStats
@@ -75,11 +77,10 @@ class WorkerPool:
             raise PoolClosed(f"{self.name}: a pool can be opened once; make a new one")
         _check_platform()
         self._forks = fork_count()
-        self._supervisor = Supervisor(self._config, self._launcher(), self._random)
-        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        supervising = self._supervisor.run(opened)
-        self._task = asyncio.create_task(supervising, name=f"bridgepool {self.name}")
-        await opened
+        supervisor = self._supervisor = Supervisor(self._config, self._launcher(), self._random)
+        # Nothing is awaited: a cancelled `open` cannot leave a pool that nobody will close.
+        supervisor.open()
+        self._task = asyncio.create_task(supervisor.run(), name=f"bridgepool {self.name}")
 
     def _launcher(self) -> Launcher:
         return SpawnLauncher(self._config)
@@ -92,8 +93,8 @@ class WorkerPool:
         """
         supervisor = self._open_supervisor()
         count = self._config.size if n is None else n
-        if count > self._config.size:
-            raise ValueError(f"wait_ready({n}): the pool's size is {self._config.size}")
+        if not 1 <= count <= self._config.size:
+            raise ValueError(f"wait_ready({n}): from 1 to the pool's size, {self._config.size}")
         allowed = seconds(timeout, self._config.start_timeout)
         with anyio.move_on_after(allowed):
             await supervisor.wait_ready(count)
@@ -130,17 +131,20 @@ class WorkerPool:
         allowed = seconds(timeout, self._config.call_timeout)
         until = deadline(asyncio.get_running_loop().time(), allowed)
         prepared = prepare(command, args, session, self._config.max_frame_bytes)
-        lost = 0
-        while True:
+        loss: BrokenWorkerError | None = None
+        for lost in itertools.count():
             try:
-                reply = await self._call_once(supervisor, prepared, until, allowed)
+                reply = await self._call_once(supervisor, prepared, until, allowed, again=lost > 0)
                 break
             except BrokenWorkerError as error:
-                lost += 1
-                if not may_retry(error, idempotent=idempotent, lost=lost, attempts=attempts):
-                    raise poisoned(error, command, lost) from None
-                supervisor.counters.retries += 1
-                await asyncio.sleep(pause(lost, self._random))
+                if not may_retry(error, idempotent=idempotent, lost=lost + 1, attempts=attempts):
+                    raise poisoned(error, command, lost + 1) from loss
+                loss = error
+                await supervisor.pause_before_retry(pause(lost + 1, self._random))
+            except PoolError as error:
+                # Why a repetition was needed is part of why it could not be made.
+                error.__cause__ = error.__cause__ or loss
+                raise
         return result_of(reply, command, result_type)
 
     async def _call_once(
@@ -149,13 +153,12 @@ class WorkerPool:
         prepared: Prepared,
         until: float | None,
         allowed: float | None,
+        *,
+        again: bool,
     ) -> Reply:
         longest_wait = deadline(asyncio.get_running_loop().time(), self._config.checkout_timeout)
-        slot = await acquire(supervisor, earliest(until, longest_wait), allowed)
-        try:
-            return await run_on(supervisor, slot, prepared, until, allowed)
-        finally:
-            supervisor.give_back(slot)
+        slot = await acquire(supervisor, earliest(until, longest_wait), allowed, again=again)
+        return await run_once(supervisor, slot, prepared, until, allowed)
 
     def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:
         """Lend a worker to the block of an `async with`.

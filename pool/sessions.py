@@ -77,6 +77,17 @@ class News:
     forget: list[str] = field(default_factory=list)
     define: list[Definition] = field(default_factory=list)
 
+    def portions(self, max_bytes: int) -> list[News]:
+        """The same in several parts, none with definitions of much more than `max_bytes`."""
+        parts, size = [News(self.forget_sessions, self.forget)], 0
+        for item in self.define:
+            size += len(memoryview(item.definition))
+            if size > max_bytes and parts[-1].define:
+                parts.append(News())
+                size = len(memoryview(item.definition))
+            parts[-1].define.append(item)
+        return parts
+
 
 NO_NEWS = News()
 
@@ -108,8 +119,8 @@ class SessionStore:
         """A worker that is gone."""
         self._seen.discard(seen)
 
-    def learn(self, name: str, reply: Reply, now: float) -> None:
-        """Take over what a reply in session `name` defines and forgets."""
+    def learn(self, name: str, seen: Seen, reply: Reply, now: float) -> None:
+        """Take over what a worker's reply in session `name` defines and forgets."""
         if reply.forget_all:
             for every in list(self._sessions):
                 self._end(every)
@@ -117,6 +128,8 @@ class SessionStore:
             self._bury(name, key)
         if reply.define is not None:
             self._define(name, reply.define, now)
+            # It holds something of this session now, and must hear when that is forgotten.
+            seen.numbers.setdefault(name, 0)
 
     def news(self, name: str, seen: Seen, now: float) -> News:
         """What the worker lacks for a call in session `name`; `told` says it was sent."""
@@ -126,7 +139,7 @@ class SessionStore:
         news = News(forget_sessions=sorted(seen.ended))
         if session is not None:
             session.used_at = now
-            self._collect(session, seen.numbers.get(name, 0), news)
+            self._collect(session, seen.numbers.get(name), news)
         return news
 
     def told(self, name: str, seen: Seen) -> None:
@@ -142,11 +155,12 @@ class SessionStore:
                 self._end(name)
 
     @staticmethod
-    def _collect(session: _Session, told: int, news: News) -> None:
-        for key, definition in session.since(told):
+    def _collect(session: _Session, told: int | None, news: News) -> None:
+        """Add the changes after number `told`; who holds nothing (None) need forget nothing."""
+        for key, definition in session.since(told or 0):
             if definition is not None:
                 news.define.append(definition)
-            elif told:
+            elif told is not None:
                 news.forget.append(key)
         news.define.reverse()
 

@@ -76,20 +76,24 @@ class Supervisor:
         self._work_done = asyncio.Event()
         self._all_gone = asyncio.Event()
         self._hurry = False
+        self._queue_is_shut = False
+        self._retrying = 0
         self._mean_held = 0.0
 
     # Life
 
-    async def run(self, opened: asyncio.Future[None]) -> None:
-        """Supervise until told to close; then drain, end every worker and return."""
+    def open(self) -> None:
+        """Take work from here on; whoever calls it runs `run` too."""
         self.state = advance(POOL, self.state, PoolEvent.OPEN)
+
+    async def run(self) -> None:
+        """Supervise until told to close; then drain, end every worker and return."""
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._start_tasks, tasks)
                 tasks.start_soon(self._every, SESSION_TTL / 60, self._expire_sessions)
                 if self.config.ping_interval is not None:
                     tasks.start_soon(self._every, self.config.ping_interval, self._ping_idle)
-                opened.set_result(None)
                 self.rebalance()
                 await self._work_done.wait()
                 self._end_workers()
@@ -138,7 +142,10 @@ class Supervisor:
         """`drain`, but nobody waits any longer, and leases end after the grace period."""
         self.drain()
         self._fail_waiting(lambda: PoolClosed(f"{self.config.pool_name}: the pool is closing"))
-        self._timers.set("grace", self._loop.time() + self.config.grace_period, self._hurry_up)
+        self._queue_is_shut = True
+        if "grace" not in self._timers:
+            ends = self._loop.time() + self.config.grace_period
+            self._timers.set("grace", ends, self._hurry_up)
 
     def terminate(self) -> None:
         """Kill every worker now."""
@@ -152,7 +159,8 @@ class Supervisor:
         self._work_done.set()
 
     def _check_work_done(self) -> None:
-        if self._closing.is_set() and not self.queue.waiting and not self._busy_slots():
+        busy = self.queue.waiting or self._retrying or self._busy_slots()
+        if self._closing.is_set() and not busy:
             self._work_done.set()
 
     def _check_all_gone(self) -> None:
@@ -203,6 +211,27 @@ class Supervisor:
         not_before = self.restarts.verdict(self._loop.time()).not_before
         if self._loop.time() >= not_before:
             self.state = advance(POOL, self.state, PoolEvent.PROBE)
+
+    @property
+    def serves_the_queue(self) -> bool:
+        """Whether a call that was admitted once may wait (again)."""
+        draining = self.state is PoolState.DRAINING and not self._queue_is_shut
+        return self.takes_work or (draining and not self._work_done.is_set())
+
+    async def pause_before_retry(self, seconds: float) -> None:
+        """Wait before a lost call is made again; meanwhile it counts as work to be done."""
+        self._retrying += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._retrying -= 1
+            # After the caller had its turn to queue up again.
+            self._loop.call_soon(self._check_work_done)
+
+    def has_room(self) -> bool:
+        """Whether one more may wait because a worker can still be started for somebody."""
+        possible = self.config.size + self.config.overflow - self.counts().serving
+        return self.queue.waiting < (self.config.max_waiting or 0) + possible
 
     async def wait_ready(self, count: int) -> None:
         """Warm up `count` workers; raises what keeps them from being ready."""
@@ -280,12 +309,15 @@ class Supervisor:
             self._timers.set("proved", proved_at, lambda: self._outlived_its_start(worker))
         for slot in worker.slots:
             self._offer(slot)
+        self._keep = max(self._keep, min(self.config.size, self.counts().serving))
+        self._tell_who_waits_for_ready()
+        self.rebalance()
+
+    def _tell_who_waits_for_ready(self) -> None:
         serving = self.counts().serving
-        self._keep = max(self._keep, min(self.config.size, serving))
-        for wait in list(self._ready_waits):
+        for wait in self._ready_waits:
             if serving >= wait.count and not wait.future.done():
                 wait.future.set_result(None)
-        self.rebalance()
 
     def worker_leaves(self, worker: Worker) -> None:
         for slot in worker.slots:
@@ -295,10 +327,18 @@ class Supervisor:
         if worker.finished_calls == 1:
             self.restarts.succeeded()
 
+    def slot_abandoned(self, slot: Slot) -> None:
+        abandoned = [worker for worker in self.workers.values() if worker.has_abandoned]
+        if len(abandoned) > self.config.size:
+            abandoned[0].kill("timeout", "was one of too many that had not ended abandoned calls")
+        self._check_work_done()
+        self.rebalance()
+
     def late_reply(self, slot: Slot | None) -> None:
         self.counters.late_replies += 1
         if slot is not None and slot.usable:
             self._offer(slot)
+        self._tell_who_waits_for_ready()
         self.rebalance()
 
     def ping_answered(self, worker: Worker) -> None:
@@ -323,8 +363,7 @@ class Supervisor:
     def _learn_from_loss(self, worker: Worker, error: WorkerError) -> None:
         _log.warning("%s", error, extra={"pool": self.config.pool_name, "worker": worker.name})
         now = self._loop.time()
-        lived = None if worker.ready_at is None else now - worker.ready_at
-        if lived is None or (lived < EARLY_LOSS and not worker.finished_calls):
+        if worker.failed_to_start(now, EARLY_LOSS):
             self.counters.failed_starts += 1
             self.restarts.failed(now, error)
             self._fail_if_looping()

@@ -12,6 +12,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from pool.config import PoolOptions
 from pool.errors import PoolClosed
+from pool.launch.descriptors import fork_count
 from pool.lease import Lease
 from pool.pool import WorkerPool
 from pool.stats import PoolStats
@@ -77,15 +78,22 @@ class SyncWorkerPool:
         **options: Unpack[PoolOptions],
     ) -> None:
         self._pool = WorkerPool(bridge, argv=argv, **options)
+        self._forks = 0
         self._portal: BlockingPortal | None = None
         self._thread: AbstractContextManager[BlockingPortal] | None = None
 
     def open(self) -> None:
         """Start the event loop's thread and the pool on it."""
-        if self._portal is None:
-            self._thread = start_blocking_portal("asyncio")
-            self._portal = self._thread.__enter__()
-        self._run(self._pool.open)
+        if self._portal is not None:
+            raise PoolClosed(f"{self._pool.name}: the pool is open already")
+        self._forks = fork_count()
+        self._thread = start_blocking_portal("asyncio")
+        self._portal = self._thread.__enter__()
+        try:
+            self._run(self._pool.open)
+        except BaseException:
+            self._stop_thread()
+            raise
 
     def wait_ready(self, n: int | None = None, timeout: Timeout = UNSET) -> None:
         """Warm up: see `WorkerPool.wait_ready`."""
@@ -159,6 +167,9 @@ class SyncWorkerPool:
     def _open_portal(self) -> BlockingPortal:
         if self._portal is None:
             raise PoolClosed(f"{self._pool.name}: the pool is not open; use `with`")
+        if self._forks != fork_count():
+            # The event loop's thread is in the process that opened the pool, not in this one.
+            raise PoolClosed(f"{self._pool.name}: the pool was opened in another process")
         return self._portal
 
     def _run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -166,11 +177,14 @@ class SyncWorkerPool:
         return result
 
     def _end(self, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if self._thread is None:
+        if self._thread is None or self._forks != fork_count():
             return
-        thread, self._thread = self._thread, None
         try:
             self._run(how)
         finally:
-            self._portal = None
+            self._stop_thread()
+
+    def _stop_thread(self) -> None:
+        thread, self._thread, self._portal = self._thread, None, None
+        if thread is not None:
             thread.__exit__(None, None, None)

@@ -50,6 +50,10 @@ class Owner(Protocol):
         """It answered a call for which somebody waited."""
         ...
 
+    def slot_abandoned(self, slot: Slot) -> None:
+        """Its caller is gone; it is free again when the late reply comes."""
+        ...
+
     def late_reply(self, slot: Slot | None) -> None:
         """An answer came that nobody waits for; `slot`, if given, can be lent again."""
         ...
@@ -105,6 +109,16 @@ class Worker:
         exited = self._launched.process.exited if self._launched else None
         return exited.result() if exited is not None and exited.done() else None
 
+    def failed_to_start(self, now: float, early: float) -> bool:
+        """Whether it ended before it was ready, or of itself within `early` seconds with no work.
+
+        One that was killed for not answering was at work.
+        """
+        if self.ready_at is None:
+            return True
+        of_itself = self.reason in ("crash", "signal", "oom", "protocol")
+        return of_itself and not self.finished_calls and now - self.ready_at < early
+
     @property
     def is_busy(self) -> bool:
         return any(slot.state is SlotState.BUSY for slot in self.slots)
@@ -129,7 +143,7 @@ class Worker:
     async def run(self) -> None:
         """Launch, hand-shake, serve, close, reap. Raises nothing but cancellation."""
         try:
-            await self._start()
+            await self._start_or_leave()
             await self._left
             if self.state is WorkerState.RETIRING:
                 await self._close_politely()
@@ -138,14 +152,19 @@ class Worker:
             with anyio.CancelScope(shield=True):
                 await self._bury()
 
+    async def _start_or_leave(self) -> None:
+        if self.state is not WorkerState.STARTING:
+            return
+        try:
+            await self._start()
+        except Exception as error:
+            # Whatever it is, it costs this worker and not the pool.
+            self.kill("start", f"could not be started: {error!r}")
+
     async def _start(self) -> None:
         self.launched_at = self._loop.time()
         with anyio.move_on_after(self._config.start_timeout) as limit:
-            try:
-                handshake = await self._launch()
-            except OSError as error:
-                self.kill("start", f"could not be launched: {error.strerror or error}")
-                return
+            handshake = await self._launch()
             await _first_of(handshake, self._left)
         if limit.cancelled_caught:
             self.kill("start", f"was not ready within {self._config.start_timeout:g} s")
@@ -268,9 +287,13 @@ class Worker:
         assert self._talk is not None
         if not self._shares_definitions:
             return self._talk.send(prepared, slot)
-        news = self._sessions.news(prepared.session, self._seen, self._loop.time())
-        call = self._talk.send(prepared, slot, news)
-        self._sessions.told(prepared.session, self._seen)
+        session = prepared.session
+        news = self._sessions.news(session, self._seen, self._loop.time())
+        *earlier, last = news.portions(self._config.max_frame_bytes // 4)
+        for portion in earlier:
+            self._talk.send(_internal("ping", {"session_id": session}, session), None, portion)
+        call = self._talk.send(prepared, slot, last)
+        self._sessions.told(session, self._seen)
         return call
 
     async def finish(self, call: Call, deadline: float | None, allowed: float | None) -> Reply:
@@ -310,13 +333,14 @@ class Worker:
         if call.given_up or not self._talk.is_pending(call):
             return
         call.given_up = True
-        if call.slot is not None:
-            call.slot.advance(SlotEvent.ABANDON)
         call.watch = self._loop.call_later(
             self._config.late_reply_timeout, self.kill, "timeout", "did not end an abandoned call"
         )
         if error is not None and not call.reply.done():
             call.reply.set_exception(error)
+        if call.slot is not None:
+            call.slot.advance(SlotEvent.ABANDON)
+            self._owner.slot_abandoned(call.slot)
 
     def ping(self) -> None:
         """See whether an idle worker answers; it is killed if it does not."""
@@ -341,7 +365,7 @@ class Worker:
     def _on_reply(self, call: Call, reply: Reply) -> None:
         self.last_active = self._loop.time()
         if self._shares_definitions:
-            self._sessions.learn(call.prepared.session, reply, self.last_active)
+            self._sessions.learn(call.prepared.session, self._seen, reply, self.last_active)
         if call.given_up:
             if call.slot is not None:
                 call.slot.advance(SlotEvent.LATE_REPLY)
@@ -349,7 +373,7 @@ class Worker:
         elif call.slot is not None:
             self.finished_calls += 1
             self._owner.call_finished(self)
-        elif self.state is WorkerState.READY:
+        elif call.watch is not None:
             self._owner.ping_answered(self)
 
     def _on_nonsense(self, what: str) -> None:
@@ -391,9 +415,9 @@ _FAILURES = frozenset({"start", "crash", "signal", "oom", "protocol", "ping", "t
 """Reasons for leaving that are the worker's fault."""
 
 
-def _internal(command: str, args: dict[str, Any]) -> Prepared:
+def _internal(command: str, args: dict[str, Any], session: str = ANONYMOUS) -> Prepared:
     """A request of the pool's own."""
-    return Prepared(command, Raw(to_json(args)), ANONYMOUS)
+    return Prepared(command, Raw(to_json(args)), session)
 
 
 async def _first_of(*futures: asyncio.Future[Any]) -> None:
@@ -408,5 +432,5 @@ def _capabilities(reply: Reply) -> list[str]:
     """What the handshake's result lists; a foreign bridge lists nothing, or anything."""
     try:
         return msgspec.json.decode(reply.result, type=_Described).capabilities
-    except msgspec.ValidationError:
+    except ValueError:
         return []

@@ -114,7 +114,7 @@ def _program_to_run(program_id: str, data: ProgramData | None) -> Program:
     if data is None:
         return _programs.find(current_session(), program_id)
     data.program_id = program_id
-    return _programs.adopt(current_session(), data, data.version)
+    return _programs.passing(data)
 
 
 def _run(

@@ -27,6 +27,10 @@ _MODULES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+MAX_PASSING = 100
+"""Built programs kept of those that came along with their calls."""
+
+
 class ProgramData(Struct, omit_defaults=True):
     """All that another worker needs to build the same program."""
 
@@ -109,6 +113,8 @@ class Programs:
 
     def __init__(self) -> None:
         self._sessions: dict[str, dict[str, Program]] = {}
+        # By version, the one used longest ago first.
+        self._passing: dict[str, Program] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._sessions.values()))
@@ -141,6 +147,14 @@ class Programs:
         if known is None or known.version != version:
             known = programs[data.program_id] = Program(data, version)
         return known
+
+    def passing(self, data: ProgramData) -> Program:
+        """A program that came along with its call: it runs, and no session has it for that."""
+        program = self._passing.pop(data.version, None) or Program(data, data.version)
+        self._passing[data.version] = program
+        if len(self._passing) > MAX_PASSING:
+            del self._passing[next(iter(self._passing))]
+        return program
 
     def find(self, session: str, program_id: str) -> Program:
         """Return the program or raise `ProgramNotFound`."""

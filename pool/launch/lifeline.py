@@ -19,8 +19,8 @@ import sys
 
 
 def guard(fd: int, pid: int) -> None:
-    """Have process `pid` killed when the writing end of `fd` is closed."""
-    fcntl.fcntl(fd, fcntl.F_SETOWN, pid)
+    """Have the process group that `pid` leads killed when the writing end of `fd` is closed."""
+    fcntl.fcntl(fd, fcntl.F_SETOWN, -pid)
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC)

@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from subprocess import Popen
 
@@ -76,7 +77,7 @@ class SpawnLauncher:
 
     async def launch(self, worker: str) -> Launched:
         spawned = await self._spawn(lambda fd: worker_command(self._config, worker, fd))
-        process = _GuardedProcess(spawned)
+        process = _watch(spawned)
         link = PipeLink(spawned.stdout, spawned.stdin, self._config.max_frame_bytes)
         return Launched(process, link, Output(spawned.stderr, _log_lines_of(worker)))
 
@@ -90,8 +91,8 @@ class SpawnLauncher:
             spawned = await self._spawn(lambda _: check_command(self._config))
         except OSError as error:
             return (f"interpreter {python!r} cannot be run: {error.strerror}",)
+        process = _watch(spawned)
         close_end(spawned.stdin)
-        process = _GuardedProcess(spawned)
         stdout, stderr = Output(spawned.stdout), Output(spawned.stderr)
         try:
             await asyncio.wait([process.exited], timeout=self._config.start_timeout)
@@ -129,13 +130,20 @@ class SpawnLauncher:
             raise
 
 
+def _watch(spawned: _Spawned) -> _GuardedProcess:
+    try:
+        return _GuardedProcess(spawned)
+    except BaseException:
+        spawned.abort()
+        raise
+
+
 def _spawn(command: Callable[[int], list[str]], environment: dict[str, str]) -> _Spawned:
     """Start a process in a session of its own, with a lifeline; raise `OSError` if impossible."""
-    ends: list[int] = []
-    for _ in range(4):
-        ends.extend(open_pipe())
-    stdin_r, stdin_w, stdout_r, stdout_w, stderr_r, stderr_w, line_r, line_w = ends
-    try:
+    with ExitStack() as undo:
+        (stdin_r, stdin_w), (stdout_r, stdout_w), (stderr_r, stderr_w), (line_r, line_w) = (
+            _pipe(undo) for _ in range(4)
+        )
         popen = Popen(
             command(line_r),
             stdin=stdin_r,
@@ -145,14 +153,20 @@ def _spawn(command: Callable[[int], list[str]], environment: dict[str, str]) -> 
             pass_fds=(line_r,),
             start_new_session=True,
         )
-    except BaseException:
-        for fd in ends:
-            close_end(fd)
-        raise
-    guard(line_r, popen.pid)
+        undo.callback(popen.wait)
+        undo.callback(popen.kill)
+        guard(line_r, popen.pid)
+        undo.pop_all()
     for fd in (stdin_r, stdout_w, stderr_w, line_r):
         close_end(fd)
     return _Spawned(popen, stdin_w, stdout_r, stderr_r, line_w)
+
+
+def _pipe(undo: ExitStack) -> tuple[int, int]:
+    ends = open_pipe()
+    for fd in ends:
+        undo.callback(close_end, fd)
+    return ends
 
 
 def _read_report(python: str, stdout: str, stderr: str) -> tuple[str, ...]:

@@ -264,7 +264,7 @@ async def test_min_ready_starts_and_keeps_workers_without_demand(launcher: str) 
 async def test_wait_ready_warms_up(pool: WorkerPool) -> None:
     await pool.wait_ready()
     assert (pool.stats().idle, pool.stats().validations) == (2, {"ok": 1})
-    with pytest.raises(ValueError, match="size is 2"):
+    with pytest.raises(ValueError, match="pool's size, 2"):
         await pool.wait_ready(3)
 
 

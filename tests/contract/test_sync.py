@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -30,16 +31,22 @@ def test_any_number_of_threads_share_it() -> None:
         slept: float
 
     with SyncWorkerPool("bridge.echo", size=2) as pool, ThreadPoolExecutor(8) as threads:
-        made = threads.map(
-            lambda _: pool.call("sleep", {"seconds": 0.01}, result_type=Slept), range(20)
-        )
-        assert list(made) == [Slept(0.01)] * 20
+
+        def nap(_: int) -> Slept:
+            slept: Slept = pool.call("sleep", {"seconds": 0.01}, result_type=Slept)
+            return slept
+
+        assert list(threads.map(nap, range(20))) == [Slept(0.01)] * 20
 
 
 def test_a_checkout_can_time_out() -> None:
-    with SyncWorkerPool("bridge.echo", size=1) as pool, pool.checkout():
-        with pytest.raises(PoolTimeout), pool.checkout(timeout=0.05):
-            pass
+    with (
+        SyncWorkerPool("bridge.echo", size=1) as pool,
+        pool.checkout(),
+        pytest.raises(PoolTimeout),
+        pool.checkout(timeout=0.05),
+    ):
+        pass
 
 
 def test_closing_twice_and_terminating_are_fine() -> None:
@@ -52,3 +59,23 @@ def test_closing_twice_and_terminating_are_fine() -> None:
     assert not [
         t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon
     ]
+
+
+def test_a_forked_child_is_refused() -> None:
+    with SyncWorkerPool("bridge.echo", size=1) as pool:
+        assert pool.call("echo") == {}
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            said = b"nothing"
+            try:
+                pool.call("echo")
+            except PoolClosed as error:
+                said = str(error).encode()
+            finally:
+                os.write(writing, said)
+                os._exit(0)
+        os.close(writing)
+        assert b"opened in another process" in os.read(reading, 1000)
+        os.close(reading)
+        os.waitpid(child, 0)

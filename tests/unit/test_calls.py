@@ -75,8 +75,17 @@ def test_a_plain_request_has_no_members_that_a_foreign_bridge_need_know() -> Non
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"no", b"[]", b'{"id":1}', b'{"id":"1","success":true}', b'{"id":1,"success":1}']
-    + [b'{"id":1,"success":true,"result":NaN}', b"[" * 100_000, b'{"id":1,"success":true'],
+    [
+        b"",
+        b"no",
+        b"[]",
+        b'{"id":1}',
+        b'{"id":"1","success":true}',
+        b'{"id":1,"success":1}',
+        b'{"id":1,"success":true,"result":NaN}',
+        b"[" * 100_000,
+        b'{"id":1,"success":true',
+    ],
 )
 def test_a_frame_that_is_no_reply_is_a_value_error(payload: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any words will do
@@ -92,7 +101,7 @@ def test_a_wrapped_result_is_unwrapped() -> None:
 
 def test_a_failure_is_a_remote_error_with_all_it_says() -> None:
     reply = Reply(1, False, error="no", error_type="E", traceback="t", details=Raw(b'{"a":1}'))
-    with pytest.raises(RemoteError, match="^E: no$") as caught:
+    with pytest.raises(RemoteError, match=r"^E: no$") as caught:
         result_of(reply, "c", Any)
     assert (caught.value.details, caught.value.traceback) == ({"a": 1}, "t")
 

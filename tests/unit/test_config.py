@@ -29,6 +29,16 @@ from pool.config import PoolConfig, PoolOptions
         ({"bridge": "a", "start_method": "fork"}, "start_method"),
         ({"bridge": "a", "spares": 1}, "spares=1 is not available yet"),
         ({"argv": ["a"], "requires": ["b"]}, "requires"),
+        ({"bridge": "a", "grace_period": None}, "grace_period cannot be None"),
+        ({"bridge": "a", "size": None}, "size cannot be None"),
+        ({"bridge": "a", "ping_interval": 0}, "ping_interval=0"),
+        ({"bridge": "a", "env": {"A": 1}}, "env are text"),
+        ({"bridge": "a", "env": {"A=B": "1"}}, "'=' in it"),
+        ({"bridge": "a\0b"}, "without NUL"),
+        ({"argv": ["a", 5]}, "text"),
+        ({"bridge": "a", "options": {"x": object()}}, "options cannot be encoded"),
+        ({"bridge": "a", "options": [1]}, "options must be a JSON object"),
+        ({"bridge": "a", "options": {"x": "y" * 5000}, "max_frame_bytes": 4096}, "too much"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:

@@ -8,6 +8,8 @@ from bridge.messages import Definition, Reply
 from pool import sessions
 from pool.sessions import News, Seen, SessionStore
 
+other = Seen()
+
 
 def defines(key: str, version: str = "1") -> Reply:
     return Reply(1, True, define=Definition(key, version, Raw(b"{}")))
@@ -30,7 +32,7 @@ def versions(news: News) -> dict[str, str]:
 def test_a_definition_reaches_each_worker_once() -> None:
     store = SessionStore()
     one, two = store.attach(), store.attach()
-    store.learn("s", defines("a"), 0.0)
+    store.learn("s", other, defines("a"), 0.0)
     assert versions(tell(store, "s", one)) == {"a": "1"}
     assert versions(tell(store, "s", one)) == {}
     assert versions(tell(store, "s", two)) == {"a": "1"}
@@ -39,7 +41,7 @@ def test_a_definition_reaches_each_worker_once() -> None:
 def test_news_that_were_not_sent_are_news_again() -> None:
     store = SessionStore()
     seen = store.attach()
-    store.learn("s", defines("a"), 0.0)
+    store.learn("s", other, defines("a"), 0.0)
     store.news("s", seen, 0.0)
     assert versions(tell(store, "s", seen)) == {"a": "1"}
 
@@ -47,26 +49,54 @@ def test_news_that_were_not_sent_are_news_again() -> None:
 def test_a_redefinition_replaces_the_old_form() -> None:
     store = SessionStore()
     seen = store.attach()
-    store.learn("s", defines("a", "1"), 0.0)
+    store.learn("s", other, defines("a", "1"), 0.0)
     tell(store, "s", seen)
-    store.learn("s", defines("a", "2"), 0.0)
+    store.learn("s", other, defines("a", "2"), 0.0)
     assert versions(tell(store, "s", seen)) == {"a": "2"}
     assert versions(tell(store, "s", store.attach())) == {"a": "2"}
+
+
+def test_the_worker_that_made_it_hears_when_another_forgets_it() -> None:
+    store = SessionStore()
+    maker, second = store.attach(), store.attach()
+    tell(store, "s", maker)
+    store.learn("s", maker, defines("a"), 0.0)
+    tell(store, "s", second)
+    store.learn("s", second, forgets("a"), 0.0)
+    assert tell(store, "s", maker).forget == ["a"]
+
+
+def test_the_worker_that_made_it_hears_when_all_is_forgotten() -> None:
+    store = SessionStore()
+    maker = store.attach()
+    tell(store, "s", maker)
+    store.learn("s", maker, defines("a"), 0.0)
+    store.learn("t", other, Reply(1, True, forget_all=True), 0.0)
+    assert tell(store, "s", maker).forget_sessions == ["s"]
+
+
+def test_large_news_come_in_portions_and_nothing_is_lost() -> None:
+    made = [Definition(str(i), "1", Raw(b"x" * 100)) for i in range(10)]
+    parts = News(["gone"], ["old"], made).portions(250)
+    assert [len(part.define) for part in parts] == [2, 2, 2, 2, 2]
+    assert [item for part in parts for item in part.define] == made
+    assert (parts[0].forget_sessions, parts[0].forget) == (["gone"], ["old"])
+    assert News().portions(10) == [News()]
 
 
 def test_definitions_come_in_the_order_they_were_made() -> None:
     store = SessionStore()
     for key in "cab":
-        store.learn("s", defines(key), 0.0)
+        store.learn("s", other, defines(key), 0.0)
     assert [item.key for item in tell(store, "s", store.attach()).define] == ["c", "a", "b"]
 
 
 def test_what_is_forgotten_is_forgotten_by_who_knew_it() -> None:
     store = SessionStore()
     knows, fresh = store.attach(), store.attach()
-    store.learn("s", defines("a"), 0.0)
+    store.learn("s", other, defines("a"), 0.0)
     tell(store, "s", knows)
-    store.learn("s", forgets("a", "never there"), 0.0)
+    store.learn("s", other, forgets("a", "never there"), 0.0)
     assert tell(store, "s", knows).forget == ["a"]
     assert tell(store, "s", fresh) == News()
     assert len(store) == 0
@@ -75,7 +105,7 @@ def test_what_is_forgotten_is_forgotten_by_who_knew_it() -> None:
 def test_sessions_do_not_see_each_other() -> None:
     store = SessionStore()
     seen = store.attach()
-    store.learn("s1", defines("a"), 0.0)
+    store.learn("s1", other, defines("a"), 0.0)
     assert versions(tell(store, "s2", seen)) == {}
 
 
@@ -83,9 +113,9 @@ def test_forgetting_all_reaches_every_session_on_every_worker() -> None:
     store = SessionStore()
     seen = store.attach()
     for session in ("s1", "s2"):
-        store.learn(session, defines("a"), 0.0)
+        store.learn(session, other, defines("a"), 0.0)
         tell(store, session, seen)
-    store.learn("s3", Reply(1, True, forget_all=True), 0.0)
+    store.learn("s3", other, Reply(1, True, forget_all=True), 0.0)
     assert tell(store, "s3", seen).forget_sessions == ["s1", "s2"]
     assert len(store) == 0
 
@@ -93,9 +123,9 @@ def test_forgetting_all_reaches_every_session_on_every_worker() -> None:
 def test_an_unused_session_expires_everywhere() -> None:
     store = SessionStore(ttl=10.0)
     seen = store.attach()
-    store.learn("old", defines("a"), 0.0)
+    store.learn("old", other, defines("a"), 0.0)
     tell(store, "old", seen)
-    store.learn("used", defines("b"), 5.0)
+    store.learn("used", other, defines("b"), 5.0)
     store.expire(12.0)
     assert len(store) == 1
     assert tell(store, "used", seen, 12.0).forget_sessions == ["old"]
@@ -104,10 +134,10 @@ def test_an_unused_session_expires_everywhere() -> None:
 def test_a_session_that_comes_back_starts_afresh() -> None:
     store = SessionStore(ttl=10.0)
     seen = store.attach()
-    store.learn("s", defines("a"), 0.0)
+    store.learn("s", other, defines("a"), 0.0)
     tell(store, "s", seen)
     store.expire(20.0)
-    store.learn("s", defines("b"), 21.0)
+    store.learn("s", other, defines("b"), 21.0)
     news = tell(store, "s", seen, 21.0)
     assert (news.forget_sessions, versions(news)) == (["s"], {"b": "1"})
 
@@ -116,7 +146,7 @@ def test_the_oldest_definition_makes_room() -> None:
     store = SessionStore(max_definitions=2)
     seen = store.attach()
     for key in "abc":
-        store.learn("s", defines(key), 0.0)
+        store.learn("s", other, defines(key), 0.0)
         tell(store, "s", seen)
     assert len(store) == 2
     assert versions(tell(store, "s", store.attach())) == {"b": "1", "c": "1"}
@@ -125,10 +155,10 @@ def test_the_oldest_definition_makes_room() -> None:
 def test_tombstones_are_bounded() -> None:
     store = SessionStore()
     seen = store.attach()
-    store.learn("s", defines("kept"), 0.0)
+    store.learn("s", other, defines("kept"), 0.0)
     tell(store, "s", seen)
     for i in range(sessions.MAX_TOMBSTONES + 1):
-        store.learn("s", defines(str(i)), 0.0)
-        store.learn("s", forgets(str(i)), 0.0)
+        store.learn("s", other, defines(str(i)), 0.0)
+        store.learn("s", other, forgets(str(i)), 0.0)
     news = tell(store, "s", seen)
     assert (news.forget_sessions, versions(news), news.forget) == (["s"], {"kept": "1"}, [])

@@ -36,7 +36,7 @@ KEYS = {
 
 def stats() -> PoolStats:
     counts = dict.fromkeys(PoolStats.__dataclass_fields__, 0)
-    mappings = {"checkouts": {}, "calls": {}, "validations": {}, "pings": {}}
+    mappings: dict[str, Any] = {"checkouts": {}, "calls": {}, "validations": {}, "pings": {}}
     known: dict[str, Any] = {
         **counts,
         **mappings,
