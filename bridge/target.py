@@ -60,7 +60,10 @@ def _folders(spec: ModuleSpec, part: str, path: list[str] | None) -> list[str]:
 def _spec(name: str, path: list[str] | None) -> ModuleSpec | None:
     """Ask the finders directly: `importlib.util.find_spec` would import the parent package."""
     for finder in sys.meta_path:
-        spec = finder.find_spec(name, path)
+        try:
+            spec = finder.find_spec(name, path)
+        except KeyError:  # a namespace package, whose spec wants its parent imported
+            return ModuleSpec(name, None, is_package=True)
         if spec is not None:
             return spec
     return None

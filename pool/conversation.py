@@ -77,6 +77,10 @@ class Conversation:
         """Whether the request has left whole: only then can the child have run it."""
         return self._link.sent >= call._ends_at
 
+    def waited_for(self) -> list[Call]:
+        """The calls whose callers wait for a reply."""
+        return [call for call in self._calls.values() if not call.reply.done()]
+
     def is_pending(self, call: Call) -> bool:
         return call.id in self._calls
 

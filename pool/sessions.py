@@ -78,15 +78,20 @@ class News:
     define: list[Definition] = field(default_factory=list)
 
     def portions(self, max_bytes: int) -> list[News]:
-        """The same in several parts, none with definitions of much more than `max_bytes`."""
+        """The same in several parts, each with one definition or at most `max_bytes` of them."""
         parts, size = [News(self.forget_sessions, self.forget)], 0
         for item in self.define:
-            size += len(memoryview(item.definition))
+            size += _encoded_size(item)
             if size > max_bytes and parts[-1].define:
                 parts.append(News())
-                size = len(memoryview(item.definition))
+                size = _encoded_size(item)
             parts[-1].define.append(item)
         return parts
+
+
+def _encoded_size(item: Definition) -> int:
+    """Bytes that a definition takes in a frame, or somewhat more."""
+    return 64 + 2 * len(item.key) + len(item.version) + len(memoryview(item.definition))
 
 
 NO_NEWS = News()

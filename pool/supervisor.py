@@ -159,8 +159,16 @@ class Supervisor:
         self._work_done.set()
 
     def _check_work_done(self) -> None:
+        """When closing, look whether all work is done: after the callers had their turn.
+
+        Whoever lost a call in this very step may be about to make it again.
+        """
+        if self._closing.is_set():
+            self._loop.call_soon(self._end_if_work_is_done)
+
+    def _end_if_work_is_done(self) -> None:
         busy = self.queue.waiting or self._retrying or self._busy_slots()
-        if self._closing.is_set() and not busy:
+        if not busy:
             self._work_done.set()
 
     def _check_all_gone(self) -> None:
@@ -220,13 +228,13 @@ class Supervisor:
 
     async def pause_before_retry(self, seconds: float) -> None:
         """Wait before a lost call is made again; meanwhile it counts as work to be done."""
+        self.counters.retries += 1
         self._retrying += 1
         try:
             await asyncio.sleep(seconds)
         finally:
             self._retrying -= 1
-            # After the caller had its turn to queue up again.
-            self._loop.call_soon(self._check_work_done)
+            self._check_work_done()
 
     def has_room(self) -> bool:
         """Whether one more may wait because a worker can still be started for somebody."""
@@ -328,9 +336,11 @@ class Supervisor:
             self.restarts.succeeded()
 
     def slot_abandoned(self, slot: Slot) -> None:
-        abandoned = [worker for worker in self.workers.values() if worker.has_abandoned]
-        if len(abandoned) > self.config.size:
-            abandoned[0].kill("timeout", "was one of too many that had not ended abandoned calls")
+        everybody = self.workers.values()
+        ready = (worker for worker in everybody if worker.state is WorkerState.READY)
+        abandoned = [worker for worker in ready if worker.has_abandoned]
+        for worker in abandoned[: -self.config.size]:
+            worker.kill("timeout", "was one of too many that had not ended abandoned calls")
         self._check_work_done()
         self.rebalance()
 
@@ -410,8 +420,7 @@ class Supervisor:
     def leave(self, ticket: Ticket[Slot]) -> bool:
         """Somebody stops waiting; False if the wait had ended already."""
         left = self.queue.leave(ticket)
-        if self._closing.is_set():
-            self._check_work_done()
+        self._check_work_done()
         return left
 
     def give_back(self, slot: Slot) -> None:
@@ -421,8 +430,7 @@ class Supervisor:
             self._mean_held += (self._loop.time() - slot.lent_at - self._mean_held) / 16
             if slot.usable:
                 self._offer(slot)
-        if self._closing.is_set():
-            self._check_work_done()
+        self._check_work_done()
         if self.queue.waiting:
             self.rebalance()
 

@@ -386,8 +386,9 @@ class Worker:
 
     def _loss(self, call: Call | None) -> WorkerError:
         """The error for a call that was on it, or for the worker itself."""
-        doing = f"with {call.prepared.command!r} on it" if call and call.slot else "while idle"
-        story = self._story(doing)
+        commands = [call] if call else self._talk.waited_for() if self._talk else []
+        doing = ", ".join(repr(each.prepared.command) for each in commands if each.slot)
+        story = self._story(f"with {doing} on it" if doing else "while idle")
         if self.reason == "protocol":
             return ProtocolError(story, **self._facts())
         sent = self._talk is not None and call is not None and self._talk.was_sent(call)

@@ -8,12 +8,12 @@ import signal
 from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from pool import BrokenWorkerError, PoolSaturated, RemoteError, WorkerPool
 from pool.cli.operations import Operation
@@ -43,7 +43,8 @@ class Measured:
     """What happened, in seconds.
 
     `latencies` are of what succeeded, from the intended start; `waits` of all
-    that got a worker.
+    that got a worker; `regains` from a kill until as many workers served as
+    before.
     """
 
     operations: int = 0
@@ -51,10 +52,10 @@ class Measured:
     shed: int = 0
     retries: int = 0
     kills: int = 0
-    regained: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     latencies: array[float] = field(default_factory=lambda: array("d"))
     waits: array[float] = field(default_factory=lambda: array("d"))
+    regains: array[float] = field(default_factory=lambda: array("d"))
     first_result: float | None = None
     wall: float = 0.0
 
@@ -87,16 +88,19 @@ class LoadRun:
     async def run(self) -> Measured:
         """Offer the whole load and return when all of it has ended."""
         self._begin = self._now()
-        async with anyio.create_task_group() as killing:
+        async with anyio.create_task_group() as kills, anyio.create_task_group() as killer:
             if self._load.kill_every is not None:
-                killing.start_soon(self._kill_now_and_then, self._load.kill_every)
-            async with anyio.create_task_group() as tasks:
-                free = asyncio.Semaphore(self._load.concurrency)
-                async for intended in self._starts(free):
-                    tasks.start_soon(self._operate, intended, free)
+                killer.start_soon(self._kill_now_and_then, self._load.kill_every, kills)
+            await self._offer()
             self.measured.wall = self._now() - self._begin
-            killing.cancel_scope.cancel()
+            killer.cancel_scope.cancel()
         return self.measured
+
+    async def _offer(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            free = asyncio.Semaphore(self._load.concurrency)
+            async for intended in self._starts(free):
+                tasks.start_soon(self._operate, intended, free)
 
     async def _starts(self, free: asyncio.Semaphore) -> AsyncIterator[float]:
         """The intended instant of each operation, at that instant or when there is room for it."""
@@ -147,19 +151,41 @@ class LoadRun:
                     raise
                 self.measured.retries += 1
 
-    async def _kill_now_and_then(self, seconds: float) -> None:
-        """SIGKILL a random worker in service; before the next, see whether the size is regained."""
-        size = self._pool.stats().size
+    async def _kill_now_and_then(self, seconds: float, tasks: TaskGroup) -> None:
+        """SIGKILL a random worker in service, again and again."""
         while True:
             await asyncio.sleep(seconds)
             stats = self._pool.stats()
             serving = [w.pid for w in stats.workers if w.pid and w.state in ("idle", "busy")]
-            if self.measured.kills:
-                self.measured.regained += len(serving) >= size
             if serving:
-                with suppress(ProcessLookupError):
-                    os.kill(self._random.choice(serving), signal.SIGKILL)
-                    self.measured.kills += 1
+                victim = self._random.choice(serving)
+                tasks.start_soon(self._kill, victim, min(stats.size, len(serving)))
+
+    async def _kill(self, pid: int, served: int) -> None:
+        """Kill one worker and measure how long it takes until as many serve as before."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        os.kill(pid, signal.SIGKILL)
+        killed = self._now()
+        self.measured.kills += 1
+        await _readable(pidfd)
+        os.close(pidfd)
+        # The pool sees the end of the pipe in the same turn of the loop; let it act on it.
+        await asyncio.sleep(0)
+        await self._pool.wait_ready(served)
+        self.measured.regains.append(self._now() - killed)
+
+
+async def _readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+    loop.add_reader(fd, event.set)
+    try:
+        await event.wait()
+    finally:
+        loop.remove_reader(fd)
 
 
 def _name_of(error: Exception) -> str:

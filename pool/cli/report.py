@@ -35,7 +35,8 @@ def figures(measured: Measured, stats: PoolStats) -> dict[str, Any]:
         "failed_starts": stats.failed_starts,
         "replacements": stats.replacements,
         "kills": measured.kills,
-        "size_regained": measured.regained,
+        "size_regained": len(measured.regains),
+        "regain_ms": milliseconds(measured.regains),
         "retries": measured.retries + stats.retries,
         "late_replies": stats.late_replies,
     }
@@ -91,9 +92,9 @@ def as_text(report: dict[str, Any]) -> str:
     ]
     if report["kills"]:
         lines.append(
-            f"kills         {report['kills']}, size regained before the next in "
-            f"{report['size_regained']} of {report['kills'] - 1}"
+            f"kills         {report['kills']}, size regained after {report['size_regained']}"
         )
+        lines.append(f"regained      {_row(report['regain_ms'])}")
     if report["retries"] or report["late_replies"]:
         lines.append(
             f"beside        {report['retries']} retries, {report['late_replies']} late replies"

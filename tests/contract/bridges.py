@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -124,6 +125,23 @@ def nap(seconds: float) -> None:
 async def anap(seconds: float) -> None:
     print("napping", file=sys.stderr, flush=True)
     await asyncio.sleep(seconds)
+
+
+@kinds.command
+async def leave_stubborn_work() -> None:
+    async def stubborn() -> None:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+    _tasks.append(asyncio.create_task(stubborn()))
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
+    await asyncio.sleep(0)
+
+
+@kinds.command
+async def cancel_itself() -> None:
+    raise asyncio.CancelledError
 
 
 failing = Bridge()

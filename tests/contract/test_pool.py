@@ -364,6 +364,76 @@ async def test_an_idempotent_call_is_made_again_elsewhere(pool: WorkerPool) -> N
     assert pool.stats().retries == 1
 
 
+async def test_a_slot_freed_by_a_late_reply_has_one_owner(launcher: str) -> None:
+    async with make_pool(launcher, size=1) as pool:
+        await pool.wait_ready()
+        async with pool.checkout() as first:
+            with pytest.raises(CallTimeout):
+                await first.call("sleep", {"seconds": 0.1}, timeout=0.02)
+            await until(pool, lambda stats: stats.late_replies == 1 and stats.idle >= 1)
+            second = pool.checkout()
+            held = await second.__aenter__()
+        # The first block has ended: what it gave up is the second's, and stays so.
+        assert held.pid in {worker.pid for worker in pool.stats().workers if worker.state == "busy"}
+        assert await held.call("echo", {"a": 1}) == {"a": 1}
+        await second.__aexit__(None, None, None)
+
+
+async def test_who_waits_is_served_while_another_call_is_abandoned(launcher: str) -> None:
+    async with make_pool(launcher, size=1, late_reply_timeout=30.0) as pool:
+        await pool.wait_ready()
+        async with pool.checkout() as worker:
+            waiting = asyncio.create_task(pool.call("echo", {"a": 1}))
+            await until(pool, lambda stats: stats.waiting == 1)
+            with pytest.raises(CallTimeout):
+                await worker.call("sleep", {"seconds": 60}, timeout=0.02)
+            assert await waiting == {"a": 1}
+
+
+async def test_abandoned_workers_do_not_pile_up(launcher: str) -> None:
+    async with make_pool(launcher, size=1, late_reply_timeout=30.0) as pool:
+        for _ in range(4):
+            await pool.wait_ready()
+            with pytest.raises(CallTimeout):
+                await pool.call("sleep", {"seconds": 60}, timeout=0.02)
+        assert pool.stats().abandoned == 1
+
+
+async def test_without_a_queue_a_cold_pool_still_serves_its_size(launcher: str) -> None:
+    async with make_pool(launcher, size=2, max_waiting=0) as pool:
+        calls = (pool.call("echo", {"i": i}) for i in range(3))
+        replies = await asyncio.gather(*calls, return_exceptions=True)
+        assert replies[:2] == [{"i": 0}, {"i": 1}]
+        assert isinstance(replies[2], PoolSaturated)
+
+
+async def test_draining_waits_for_a_lost_call_to_be_made_again(launcher: str) -> None:
+    pool = make_pool(launcher, size=1)
+    await pool.open()
+    await pool.wait_ready()
+    running = asyncio.create_task(pool.call("sleep", {"seconds": 0.2}, idempotent=True))
+    stats = await until(pool, lambda stats: stats.inflight_calls == 1)
+    draining = asyncio.create_task(pool.drain())
+    os.kill(stats.workers[0].pid or 0, signal.SIGKILL)
+    assert await running == {"slept": 0.2}
+    await draining
+
+
+async def test_a_checkout_made_before_the_pool_closed_is_refused_after(launcher: str) -> None:
+    async with make_pool(launcher) as pool:
+        checkout = pool.checkout()
+    with pytest.raises(PoolClosed):
+        async with checkout:
+            pass
+
+
+async def test_a_checkout_is_entered_once(pool: WorkerPool) -> None:
+    checkout = pool.checkout()
+    async with checkout:
+        with pytest.raises(RuntimeError, match="once"):
+            await checkout.__aenter__()
+
+
 # Opening and closing
 
 

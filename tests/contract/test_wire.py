@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -268,6 +270,28 @@ def test_sigterm_ends_an_idle_bridge_at_once(echo: RawClient) -> None:
     assert echo.process.wait(1) == 0
 
 
+@pytest.mark.parametrize("ending", ["shutdown", "SIGTERM"])
+def test_what_a_command_left_behind_does_not_hold_up_the_end(kinds: RawClient, ending: str) -> None:
+    kinds.result("leave_stubborn_work")
+    if ending == "SIGTERM":
+        kinds.process.send_signal(signal.SIGTERM)
+    else:
+        kinds.result("shutdown")
+    assert kinds.process.wait(2) == 0
+
+
+def test_a_cancelled_command_is_an_error_reply(kinds: RawClient) -> None:
+    assert kinds.ask("cancel_itself")["error_type"] == "Cancelled"
+    assert kinds.result("ping")["status"] == "ok"
+
+
+def test_an_error_too_long_for_a_frame_is_reported_in_short() -> None:
+    with RawClient("bridge.echo", "--max-frame-bytes", "2048") as client:
+        reply = client.ask("sleep", {f"a{i}": 1 for i in range(100)})
+        assert reply["error_type"] == "ArgumentError"
+        assert client.result("echo", {"a": 1}) == {"a": 1}
+
+
 @pytest.mark.parametrize("command", ["nap", "anap"])
 def test_sigterm_ends_a_busy_bridge_after_its_call(kinds: RawClient, command: str) -> None:
     kinds.result("ping")
@@ -310,6 +334,16 @@ def check(*arguments: str) -> tuple[int, dict[str, object]]:
 def test_check_accepts_a_fit_environment_without_importing_the_target() -> None:
     status, report = check("tests.contract.slow_import", "--requires", "msgspec")
     assert (status, report["ok"], report["problems"]) == (0, True, [])
+
+
+def test_check_finds_a_target_inside_nested_namespace_packages(tmp_path: Path) -> None:
+    folder = tmp_path / "outer" / "inner"
+    folder.mkdir(parents=True)
+    (folder / "target.py").write_text("raise RuntimeError('imported')")
+    command = [sys.executable, "-m", "bridge", "outer.inner.target", "--check"]
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}
+    done = subprocess.run(command, capture_output=True, check=False, timeout=20, env=env)
+    assert json.loads(done.stdout)["problems"] == []
 
 
 def test_check_lists_every_problem() -> None:

@@ -77,7 +77,7 @@ def test_the_worker_that_made_it_hears_when_all_is_forgotten() -> None:
 
 def test_large_news_come_in_portions_and_nothing_is_lost() -> None:
     made = [Definition(str(i), "1", Raw(b"x" * 100)) for i in range(10)]
-    parts = News(["gone"], ["old"], made).portions(250)
+    parts = News(["gone"], ["old"], made).portions(350)
     assert [len(part.define) for part in parts] == [2, 2, 2, 2, 2]
     assert [item for part in parts for item in part.define] == made
     assert (parts[0].forget_sessions, parts[0].forget) == (["gone"], ["old"])
