@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pool.errors import PoolClosed, PoolError, PoolSaturated, PoolTimeout
 from pool.launch.descriptors import fork_count
 from pool.lifecycle import PoolState
+from pool.picture import take_picture
 from pool.slots import Slot
 from pool.supervisor import Supervisor
+from pool.worker import Worker
 
 
 class Waiter:
@@ -21,13 +23,13 @@ class Waiter:
     def __init__(self, supervisor: Supervisor, deadline: float | None) -> None:
         self._supervisor = supervisor
         self.deadline = deadline
-        self.future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        self.future: asyncio.Future[Slot[Worker]] = asyncio.get_running_loop().create_future()
 
-    def grant(self, slot: Slot) -> bool:
+    def grant(self, slot: Slot[Worker]) -> bool:
         # A cancelled task has cancelled its future before it gets to leave the queue.
         if self.future.done():
             return False
-        self._supervisor.lend(slot)
+        self._supervisor.desk.lend(slot)
         self.future.set_result(slot)
         return True
 
@@ -63,7 +65,7 @@ def _refusal(supervisor: Supervisor, name: str) -> PoolError:
 
 async def acquire(
     supervisor: Supervisor, deadline: float | None, allowed: float | None, *, again: bool = False
-) -> Slot:
+) -> Slot[Worker]:
     """Return a lent slot; suspends only if none is idle.
 
     `again` is for a call that was admitted before and lost its worker: it may
@@ -75,7 +77,7 @@ async def acquire(
     """
     if not (supervisor.serves_the_queue if again else supervisor.takes_work):
         raise _refusal(supervisor, supervisor.config.pool_name)
-    slot = supervisor.take_idle()
+    slot = supervisor.desk.take_idle()
     if slot is None:
         with _counted(supervisor):
             slot = await _wait(supervisor, deadline, allowed)
@@ -101,12 +103,14 @@ def _counted(supervisor: Supervisor) -> Iterator[None]:
         raise
 
 
-async def _wait(supervisor: Supervisor, deadline: float | None, allowed: float | None) -> Slot:
+async def _wait(
+    supervisor: Supervisor, deadline: float | None, allowed: float | None
+) -> Slot[Worker]:
     started = asyncio.get_running_loop().time()
     slot = await _queue_up(supervisor, Waiter(supervisor, deadline), started, allowed)
     while not slot.worker.is_there():
         # The worker died between the hand-off and this moment: the turn is not over.
-        supervisor.give_back(slot)
+        supervisor.desk.give_back(slot)
         waiter = Waiter(supervisor, deadline)
         slot = await _queue_up(supervisor, waiter, started, allowed, in_front=True)
     return slot
@@ -119,10 +123,10 @@ async def _queue_up(
     allowed: float | None,
     *,
     in_front: bool = False,
-) -> Slot:
-    if supervisor.queue.is_full and not in_front and not supervisor.has_room():
+) -> Slot[Worker]:
+    if supervisor.desk.is_full and not in_front and not supervisor.has_room():
         raise _saturated(supervisor)
-    supervisor.queue.join(waiter, in_front=in_front)
+    supervisor.desk.join(waiter, in_front=in_front)
     supervisor.rebalance()
     timer = None
     if waiter.deadline is not None:
@@ -141,21 +145,21 @@ async def _queue_up(
 
 
 def _expire(supervisor: Supervisor, waiter: Waiter) -> None:
-    if supervisor.leave(waiter):
+    if supervisor.desk.leave(waiter):
         waiter.expire()
 
 
 def _leave(supervisor: Supervisor, waiter: Waiter) -> None:
     """The task is cancelled. A slot that was handed to it in the same moment goes back."""
-    if supervisor.leave(waiter) or waiter.future.cancelled():
+    if supervisor.desk.leave(waiter) or waiter.future.cancelled():
         return
     if waiter.future.exception() is None:
-        supervisor.give_back(waiter.future.result())
+        supervisor.desk.give_back(waiter.future.result())
 
 
 def _saturated(supervisor: Supervisor) -> PoolSaturated:
-    stats = supervisor.stats()
-    retry_after = supervisor.wait_estimate()
+    stats = take_picture(supervisor)
+    retry_after = supervisor.desk.wait_estimate(supervisor.counts().serving)
     return PoolSaturated(
         f"{stats.name}: {stats.waiting} checkouts wait already, the most that may; "
         f"{stats.line()}. Try again in about {retry_after:.2f} s, or raise max_waiting or size",
@@ -164,7 +168,7 @@ def _saturated(supervisor: Supervisor) -> PoolSaturated:
 
 
 def _timed_out(supervisor: Supervisor, started: float, allowed: float | None) -> PoolTimeout:
-    stats = supervisor.stats()
+    stats = take_picture(supervisor)
     waited = asyncio.get_running_loop().time() - started
     limit = "the deadline" if allowed is None else f"{allowed:.3g} s"
     if supervisor.restarts.last_cause is not None:

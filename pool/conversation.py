@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
@@ -28,7 +29,7 @@ class Call:
 
     id: int
     prepared: Prepared
-    slot: Slot | None
+    slot: Slot[Any] | None
     reply: asyncio.Future[Reply]
     watch: asyncio.TimerHandle | None = None
     given_up: bool = False
@@ -59,7 +60,7 @@ class Conversation:
     def unanswered(self) -> int:
         return len(self._calls)
 
-    def send(self, prepared: Prepared, slot: Slot | None, news: News = NO_NEWS) -> Call:
+    def send(self, prepared: Prepared, slot: Slot[Any] | None, news: News = NO_NEWS) -> Call:
         """Write a request; raise `RequestError`, and write nothing, if it is too large."""
         payload = encode_request(self._next_id, prepared, news)
         try:
@@ -77,9 +78,10 @@ class Conversation:
         """Whether the request has left whole: only then can the child have run it."""
         return self._link.sent >= call._ends_at
 
-    def waited_for(self) -> list[Call]:
-        """The calls whose callers wait for a reply."""
-        return [call for call in self._calls.values() if not call.reply.done()]
+    def waited_for(self) -> list[str]:
+        """The commands for whose replies somebody waits."""
+        calls = (call for call in self._calls.values() if call.slot and not call.reply.done())
+        return [call.prepared.command for call in calls]
 
     def is_pending(self, call: Call) -> bool:
         return call.id in self._calls

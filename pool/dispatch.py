@@ -10,22 +10,27 @@ from pool.conversation import Call
 from pool.errors import CallTimeout, PoolError, ProtocolError, WorkerError
 from pool.slots import Slot
 from pool.supervisor import Supervisor
+from pool.worker import Worker
 
 
-def send(slot: Slot, prepared: Prepared, until: float | None) -> Call:
+def send(slot: Slot[Worker], prepared: Prepared, until: float | None) -> Call:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
 
     Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing sent.
     """
     if until is not None and asyncio.get_running_loop().time() > until:
         raise CallTimeout(f"{prepared.command!r} was not sent: its deadline has passed")
-    if not slot.usable:
+    if not slot.worker.is_ready:
         raise slot.worker.lost_before(prepared.command)
     return slot.worker.send(slot, prepared)
 
 
 async def finish(
-    supervisor: Supervisor, slot: Slot, call: Call, until: float | None, allowed: float | None
+    supervisor: Supervisor,
+    slot: Slot[Worker],
+    call: Call,
+    until: float | None,
+    allowed: float | None,
 ) -> Reply:
     """Wait for the reply of a call that was sent."""
     outcome = "cancelled"
@@ -42,7 +47,7 @@ async def finish(
 
 async def run_once(
     supervisor: Supervisor,
-    slot: Slot,
+    slot: Slot[Worker],
     prepared: Prepared,
     until: float | None,
     allowed: float | None,
@@ -58,7 +63,7 @@ async def run_once(
         return await finish(supervisor, slot, call, until, allowed)
     finally:
         if call is None or not call.given_up:
-            supervisor.give_back(slot)
+            supervisor.desk.give_back(slot)
 
 
 def _outcome(error: PoolError) -> str:

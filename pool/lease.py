@@ -14,6 +14,7 @@ from pool.errors import CallTimeout, LeaseClosed
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Timeout, deadline, seconds
+from pool.worker import Worker
 
 
 class Lease:
@@ -24,7 +25,7 @@ class Lease:
     after its block, the lease is over and using it raises `LeaseClosed`.
     """
 
-    def __init__(self, supervisor: Supervisor, slot: Slot) -> None:
+    def __init__(self, supervisor: Supervisor, slot: Slot[Worker]) -> None:
         self._supervisor = supervisor
         self._slot = slot
         self._turns = _Turns()
@@ -89,7 +90,7 @@ class Lease:
             self._slot.worker.end_call(self._running)
             self._lose_slot(why)
         elif self._owns_slot:
-            self._supervisor.give_back(self._slot)
+            self._supervisor.desk.give_back(self._slot)
             self._lose_slot(why)
 
     def _lose_slot(self, why: str) -> None:

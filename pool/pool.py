@@ -23,6 +23,7 @@ from pool.launch.descriptors import fork_count
 from pool.launch.spawn import SpawnLauncher
 from pool.lease import Checkout
 from pool.lifecycle import PoolState
+from pool.picture import take_picture
 from pool.retries import may_retry, pause, poisoned
 from pool.stats import PoolStats
 from pool.supervisor import Supervisor
@@ -102,7 +103,7 @@ class WorkerPool:
         cause = supervisor.restarts.last_cause
         raise PoolTimeout(
             f"{self.name}: {count} workers were not ready within {allowed:g} s; "
-            f"{supervisor.stats().line()}"
+            f"{take_picture(supervisor).line()}"
         ) from cause
 
     # Calling
@@ -175,7 +176,7 @@ class WorkerPool:
         """A frozen picture of this moment; raises `PoolClosed` if the pool was never opened."""
         if self._supervisor is None:
             raise PoolClosed(f"{self.name}: the pool is not open")
-        return self._supervisor.stats()
+        return take_picture(self._supervisor)
 
     def _open_supervisor(self) -> Supervisor:
         return admit(self._supervisor, self._forks, self.name)

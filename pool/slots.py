@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
-from pool.lifecycle import SLOT, SlotEvent, SlotState, WorkerState, advance
+from pool.lifecycle import SLOT, SlotEvent, SlotState, advance
 
-if TYPE_CHECKING:
-    from pool.worker import Worker
+W = TypeVar("W")
 
 
-class Slot:
+class Slot(Generic[W]):
     """What a checkout takes. It is free, lent, or abandoned with a call still on it."""
 
     __slots__ = ("lent_at", "state", "worker")
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: W) -> None:
         self.worker = worker
         self.state = SlotState.FREE
         self.lent_at = 0.0
 
     def advance(self, event: SlotEvent) -> None:
         self.state = advance(SLOT, self.state, event)
-
-    @property
-    def usable(self) -> bool:
-        """Whether its worker takes calls."""
-        return self.worker.state is WorkerState.READY

@@ -1,16 +1,11 @@
-"""What the pool has counted, and a frozen picture of it."""
+"""What the pool counts, and the frozen picture of it. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from pool.lifecycle import PoolState, WorkerState
-
-if TYPE_CHECKING:
-    from pool.supervisor import Supervisor
-    from pool.worker import Worker
+from pool.lifecycle import PoolState
 
 
 @dataclass(slots=True)
@@ -83,51 +78,3 @@ class PoolStats:
             f"{self.busy} busy, {self.starting} starting, {self.abandoned} abandoned, "
             f"{self.stopping} stopping; {self.waiting} waiting"
         )
-
-
-def picture(supervisor: Supervisor, now: float) -> PoolStats:
-    """The supervisor's state at the instant `now`."""
-    counters = supervisor.counters
-    workers = tuple(_describe(worker, now) for worker in supervisor.workers.values())
-    by_state = Counter(worker.state for worker in workers)
-    return PoolStats(
-        name=supervisor.config.pool_name,
-        state=supervisor.state,
-        size=supervisor.config.size,
-        overflow=supervisor.config.overflow,
-        total=len(workers),
-        starting=by_state["starting"],
-        idle=by_state["idle"],
-        busy=by_state["busy"],
-        abandoned=by_state["abandoned"],
-        stopping=by_state["stopping"],
-        waiting=supervisor.queue.waiting,
-        inflight_calls=sum(worker.unanswered for worker in supervisor.workers.values()),
-        checkouts=dict(counters.checkouts),
-        calls=dict(counters.calls),
-        worker_starts=counters.worker_starts,
-        failed_starts=counters.failed_starts,
-        worker_exits=dict(counters.worker_exits),
-        replacements=counters.replacements,
-        late_replies=counters.late_replies,
-        retries=counters.retries,
-        restarts_in_window=supervisor.restarts.restarts_in_window(now),
-        validations=dict(counters.validations),
-        pings=dict(counters.pings),
-        workers=workers,
-    )
-
-
-def _describe(worker: Worker, now: float) -> WorkerStats:
-    age = now - worker.launched_at
-    return WorkerStats(worker.name, worker.pid, _state(worker), worker.finished_calls, age)
-
-
-def _state(worker: Worker) -> str:
-    if worker.state is WorkerState.STARTING:
-        return "starting"
-    if worker.state is not WorkerState.READY:
-        return "stopping"
-    if worker.has_abandoned:
-        return "abandoned"
-    return "busy" if worker.is_busy else "idle"

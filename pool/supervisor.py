@@ -19,17 +19,17 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pool.capacity import Counts, Limits, starts
-from pool.checkout import CheckoutQueue, Ticket
 from pool.config import PoolConfig
+from pool.desk import Desk
 from pool.environment import Environment
-from pool.errors import EnvironmentInvalid, PoolClosed, PoolError, WorkerError, WorkerStartError
+from pool.errors import EnvironmentInvalid, PoolClosed, WorkerError, WorkerStartError
 from pool.idle import IdleWatch
 from pool.launch import Launcher
-from pool.lifecycle import POOL, PoolEvent, PoolState, SlotEvent, SlotState, WorkerState, advance
+from pool.lifecycle import POOL, PoolEvent, PoolState, WorkerState, advance
 from pool.restarts import EARLY_LOSS, RestartPolicy
 from pool.sessions import SESSION_TTL, SessionStore
 from pool.slots import Slot
-from pool.stats import Counters, PoolStats, picture
+from pool.stats import Counters
 from pool.timers import Timers
 from pool.worker import Worker
 
@@ -39,23 +39,13 @@ ENVIRONMENT_RETRY = 5.0
 """Seconds between validations that only `min_ready` asks for; a checkout asks at once."""
 
 
-class ReadyWait:
-    """Somebody waits until `count` workers are ready."""
-
-    __slots__ = ("count", "future")
-
-    def __init__(self, count: int, future: asyncio.Future[None]) -> None:
-        self.count = count
-        self.future = future
-
-
 class Supervisor:
     """Owns the workers and the task group they live in. `run` is one task from open to closed."""
 
     def __init__(self, config: PoolConfig, launcher: Launcher, random: Random) -> None:
         self.config = config
         self.state = PoolState.NEW
-        self.queue: CheckoutQueue[Slot] = CheckoutQueue(config.max_waiting)
+        self.desk = Desk(config.max_waiting, self._slot_idles, self._slots_changed)
         self.workers: dict[str, Worker] = {}
         self.counters = Counters()
         self.sessions = SessionStore()
@@ -67,7 +57,6 @@ class Supervisor:
         self._decided: asyncio.Queue[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = (
             asyncio.Queue()
         )
-        self._ready_waits: set[ReadyWait] = set()
         self._keep = 0
         self._names = 0
         self._timers = Timers()
@@ -78,7 +67,6 @@ class Supervisor:
         self._hurry = False
         self._queue_is_shut = False
         self._retrying = 0
-        self._mean_held = 0.0
 
     # Life
 
@@ -125,7 +113,7 @@ class Supervisor:
         if self.state is not PoolState.DRAINING:
             self.state = advance(POOL, self.state, PoolEvent.DRAIN)
         self.state = advance(POOL, self.state, PoolEvent.CLOSE)
-        self._fail_waiting(lambda: PoolClosed(f"{self.config.pool_name}: the pool was closed"))
+        self.desk.fail_all(lambda: PoolClosed(f"{self.config.pool_name}: the pool was closed"))
         self._launcher.close()
 
     # Closing
@@ -141,16 +129,16 @@ class Supervisor:
     def close(self) -> None:
         """`drain`, but nobody waits any longer, and leases end after the grace period."""
         self.drain()
-        self._fail_waiting(lambda: PoolClosed(f"{self.config.pool_name}: the pool is closing"))
+        self.desk.fail_all(lambda: PoolClosed(f"{self.config.pool_name}: the pool is closing"))
         self._queue_is_shut = True
         if "grace" not in self._timers:
-            ends = self._loop.time() + self.config.grace_period
+            ends = self.now() + self.config.grace_period
             self._timers.set("grace", ends, self._hurry_up)
 
     def terminate(self) -> None:
         """Kill every worker now."""
         self.drain()
-        self._fail_waiting(lambda: PoolClosed(f"{self.config.pool_name}: the pool was terminated"))
+        self.desk.fail_all(lambda: PoolClosed(f"{self.config.pool_name}: the pool was terminated"))
         self._hurry_up()
         self._kill_workers()
 
@@ -167,8 +155,7 @@ class Supervisor:
             self._loop.call_soon(self._end_if_work_is_done)
 
     def _end_if_work_is_done(self) -> None:
-        busy = self.queue.waiting or self._retrying or self._busy_slots()
-        if not busy:
+        if not (self.desk.waiting or self._retrying or self._busy_workers()):
             self._work_done.set()
 
     def _check_all_gone(self) -> None:
@@ -177,15 +164,19 @@ class Supervisor:
 
     # Decisions
 
+    def now(self) -> float:
+        """The loop's clock, which all instants here are of."""
+        return self._loop.time()
+
     def rebalance(self) -> None:
         """Start the workers that are missing now, as far as limits and back-off allow."""
         if self.state in (PoolState.NEW, PoolState.CLOSED) or self._work_done.is_set():
             return
         missing = starts(self._limits, self.counts())
         if missing and self._may_start_now():
-            verdict = self.restarts.verdict(self._loop.time())
+            verdict = self.restarts.verdict(self.now())
             if verdict.at_most is not None:
-                missing = min(missing, verdict.at_most - self._in_state(WorkerState.STARTING))
+                missing = min(missing, verdict.at_most - self.counts().starting)
             for _ in range(missing):
                 self._start_worker()
 
@@ -194,8 +185,8 @@ class Supervisor:
         if not self.environment.is_valid:
             self._validate_if_needed()
             return False
-        not_before = self.restarts.verdict(self._loop.time()).not_before
-        if self._loop.time() < not_before:
+        not_before = self.restarts.verdict(self.now()).not_before
+        if self.now() < not_before:
             self._timers.set("back-off", not_before, self._end_back_off)
             return False
         return True
@@ -216,8 +207,8 @@ class Supervisor:
         """End the refusal of work after the cool-down, for one start to show how things are."""
         if self.state is not PoolState.FAILED:
             return
-        not_before = self.restarts.verdict(self._loop.time()).not_before
-        if self._loop.time() >= not_before:
+        not_before = self.restarts.verdict(self.now()).not_before
+        if self.now() >= not_before:
             self.state = advance(POOL, self.state, PoolEvent.PROBE)
 
     @property
@@ -239,19 +230,12 @@ class Supervisor:
     def has_room(self) -> bool:
         """Whether one more may wait because a worker can still be started for somebody."""
         possible = self.config.size + self.config.overflow - self.counts().serving
-        return self.queue.waiting < (self.config.max_waiting or 0) + possible
+        return self.desk.waiting < (self.config.max_waiting or 0) + possible
 
     async def wait_ready(self, count: int) -> None:
         """Warm up `count` workers; raises what keeps them from being ready."""
-        if self.counts().serving >= count:
-            return
-        wait = ReadyWait(count, self._loop.create_future())
-        self._ready_waits.add(wait)
-        self.rebalance()
-        try:
-            await wait.future
-        finally:
-            self._ready_waits.discard(wait)
+        if self.counts().serving < count:
+            await self.desk.wait_ready(count)
 
     def counts(self) -> Counts:
         """What there is, as the decision about starts sees it."""
@@ -259,16 +243,15 @@ class Supervisor:
         for worker in self.workers.values():
             if worker.state is WorkerState.STARTING:
                 starting += 1
-            elif worker.state is WorkerState.READY and worker.has_abandoned:
+            elif worker.is_ready and worker.has_abandoned:
                 abandoned += 1
-            elif worker.state is WorkerState.READY:
+            elif worker.is_ready:
                 serving += 1
                 busy += worker.is_busy
-        floor = max((wait.count for wait in self._ready_waits), default=0)
+        keep = floor = 0
         if not self._closing.is_set():
-            floor = max(floor, self.config.min_ready)
-        keep = 0 if self._closing.is_set() else self._keep
-        return Counts(starting, serving, busy, self.queue.waiting, keep, floor, abandoned)
+            keep, floor = self._keep, max(self.config.min_ready, self.desk.ready_wanted)
+        return Counts(starting, serving, busy, self.desk.waiting, keep, floor, abandoned)
 
     def _start_worker(self) -> None:
         self._names += 1
@@ -289,8 +272,7 @@ class Supervisor:
     # Environment
 
     def _validate_if_needed(self) -> None:
-        wanted_by_somebody = self.queue.waiting or self._ready_waits
-        if "environment" in self._timers and not wanted_by_somebody:
+        if "environment" in self._timers and not self.desk.is_asked:
             return
         if self.environment.claim():
             self._decided.put_nowait((self._validate, "validate the environment"))
@@ -305,58 +287,51 @@ class Supervisor:
         text = f"{self.config.pool_name}: the environment cannot run the bridge: "
         text += "; ".join(problems)
         _log.warning("%s", text, extra={"pool": self.config.pool_name})
-        self._timers.set("environment", self._loop.time() + ENVIRONMENT_RETRY, self.rebalance)
-        self._fail_waiting(lambda: EnvironmentInvalid(text, problems))
+        self._timers.set("environment", self.now() + ENVIRONMENT_RETRY, self.rebalance)
+        self.desk.fail_all(lambda: EnvironmentInvalid(text, problems))
 
     # What workers report (the Owner protocol)
 
     def worker_ready(self, worker: Worker) -> None:
         _log.info("%s: ready (pid %s)", worker.name, worker.pid)
         if self.restarts.last_cause is not None:
-            proved_at = self._loop.time() + EARLY_LOSS
+            proved_at = self.now() + EARLY_LOSS
             self._timers.set("proved", proved_at, lambda: self._outlived_its_start(worker))
         for slot in worker.slots:
-            self._offer(slot)
-        self._keep = max(self._keep, min(self.config.size, self.counts().serving))
-        self._tell_who_waits_for_ready()
+            self.desk.offer(slot)
+        serving = self.counts().serving
+        self._keep = max(self._keep, min(self.config.size, serving))
+        self.desk.tell_serving(serving)
         self.rebalance()
 
-    def _tell_who_waits_for_ready(self) -> None:
-        serving = self.counts().serving
-        for wait in self._ready_waits:
-            if serving >= wait.count and not wait.future.done():
-                wait.future.set_result(None)
-
     def worker_leaves(self, worker: Worker) -> None:
-        for slot in worker.slots:
-            self.queue.withdraw(slot)
+        self.desk.withdraw(worker)
 
     def call_finished(self, worker: Worker) -> None:
         if worker.finished_calls == 1:
             self.restarts.succeeded()
 
-    def slot_abandoned(self, slot: Slot) -> None:
-        everybody = self.workers.values()
-        ready = (worker for worker in everybody if worker.state is WorkerState.READY)
+    def slot_abandoned(self, slot: Slot[Worker]) -> None:
+        ready = (worker for worker in self.workers.values() if worker.is_ready)
         abandoned = [worker for worker in ready if worker.has_abandoned]
         for worker in abandoned[: -self.config.size]:
             worker.kill("timeout", "was one of too many that had not ended abandoned calls")
         self._check_work_done()
         self.rebalance()
 
-    def late_reply(self, slot: Slot | None) -> None:
+    def late_reply(self, slot: Slot[Worker] | None) -> None:
         self.counters.late_replies += 1
-        if slot is not None and slot.usable:
-            self._offer(slot)
-        self._tell_who_waits_for_ready()
-        self.rebalance()
+        if slot is not None:
+            self.desk.offer(slot)
+            self.desk.tell_serving(self.counts().serving)
+            self.rebalance()
 
     def ping_answered(self, worker: Worker) -> None:
         self.counters.pings["ok"] += 1
         _log.debug("%s: answered a ping", worker.name)
 
     def _outlived_its_start(self, worker: Worker) -> None:
-        if worker.state is WorkerState.READY:
+        if worker.is_ready:
             self.restarts.succeeded()
             self.rebalance()
 
@@ -372,7 +347,7 @@ class Supervisor:
 
     def _learn_from_loss(self, worker: Worker, error: WorkerError) -> None:
         _log.warning("%s", error, extra={"pool": self.config.pool_name, "worker": worker.name})
-        now = self._loop.time()
+        now = self.now()
         if worker.failed_to_start(now, EARLY_LOSS):
             self.counters.failed_starts += 1
             self.restarts.failed(now, error)
@@ -389,87 +364,30 @@ class Supervisor:
         if self.state is PoolState.OPEN:
             self.state = advance(POOL, self.state, PoolEvent.CRASH_LOOP)
             _log.warning("%s: crash loop, work is refused", self.config.pool_name)
-        self._fail_waiting(self.refusal)
+        self.desk.fail_all(self.refusal)
 
     def refusal(self) -> WorkerStartError:
         """Why work is refused in a crash loop."""
-        return self.restarts.refusal(self.config.pool_name, self._loop.time())
-
-    def _fail_waiting(self, make_error: Callable[[], PoolError]) -> None:
-        self.queue.fail_all(make_error)
-        for wait in list(self._ready_waits):
-            if not wait.future.done():
-                wait.future.set_exception(make_error())
-        self._check_work_done()
+        return self.restarts.refusal(self.config.pool_name, self.now())
 
     # Slots
 
-    def take_idle(self) -> Slot | None:
-        """Lend the slot that was given back last; None if there is no idle one."""
-        while (slot := self.queue.take()) is not None:
-            if slot.worker.is_there():
-                self.lend(slot)
-                return slot
-        return None
+    def _slot_idles(self, worker: Worker) -> None:
+        if self.config.idle_timeout is not None or len(self.workers) > self.config.size:
+            self._idle.watch(worker)
 
-    def lend(self, slot: Slot) -> None:
-        """The slot, from the queue's hand, is somebody's now: until `give_back`."""
-        slot.advance(SlotEvent.LEND)
-        slot.lent_at = self._loop.time()
-
-    def leave(self, ticket: Ticket[Slot]) -> bool:
-        """Somebody stops waiting; False if the wait had ended already."""
-        left = self.queue.leave(ticket)
+    def _slots_changed(self) -> None:
         self._check_work_done()
-        return left
-
-    def give_back(self, slot: Slot) -> None:
-        """End of a checkout: an abandoned slot stays with its worker until its reply comes."""
-        if slot.state is SlotState.BUSY:
-            slot.advance(SlotEvent.GIVE_BACK)
-            self._mean_held += (self._loop.time() - slot.lent_at - self._mean_held) / 16
-            if slot.usable:
-                self._offer(slot)
-        self._check_work_done()
-        if self.queue.waiting:
+        if self.desk.is_asked:
             self.rebalance()
 
-    def wait_estimate(self) -> float:
-        """Seconds until a checkout that joined the queue now would be served, roughly.
-
-        The mean time a slot is held (exponentially weighted, 1/16), times the
-        queue's length, shared among the workers in service.
-        """
-        rounds = (self.queue.waiting + 1) / max(1, self.counts().serving)
-        return max(0.05, self._mean_held * rounds)
-
-    def _offer(self, slot: Slot) -> None:
-        """Give a free slot to who waits longest, or let it idle."""
-        now = self._loop.time()
-        if self.queue.offer(slot, now) is None:
-            slot.worker.last_active = now
-            if self.config.idle_timeout is not None or len(self.workers) > self.config.size:
-                self._idle.watch(slot.worker)
-
     def _dismiss(self, worker: Worker) -> None:
-        for slot in worker.slots:
-            self.queue.withdraw(slot)
+        self.desk.withdraw(worker)
         worker.retire("idle")
         self._keep = min(self._keep, self.counts().serving)
 
-    def _busy_slots(self) -> int:
-        return sum(
-            slot.state is SlotState.BUSY
-            for worker in self.workers.values()
-            for slot in worker.slots
-        )
-
-    def stats(self) -> PoolStats:
-        """A picture of this moment."""
-        return picture(self, self._loop.time())
-
-    def _in_state(self, state: WorkerState) -> int:
-        return sum(worker.state is state for worker in self.workers.values())
+    def _busy_workers(self) -> bool:
+        return any(worker.is_busy for worker in self.workers.values())
 
     # Chores
 
@@ -479,9 +397,9 @@ class Supervisor:
             chore()
 
     def _ping_idle(self) -> None:
-        for slot in self.queue.idle_slots():
-            if not slot.worker.unanswered:
-                slot.worker.ping()
+        for worker in self.desk.idle_workers():
+            if not worker.unanswered:
+                worker.ping()
 
     def _expire_sessions(self) -> None:
-        self.sessions.expire(self._loop.time())
+        self.sessions.expire(self.now())

@@ -11,30 +11,15 @@ from msgspec import Raw
 
 from bridge.messages import ANONYMOUS, Reply, to_json
 from pool.calls import Prepared
+from pool.closing import bury, close_politely
 from pool.config import PoolConfig
 from pool.conversation import Call, Conversation
-from pool.errors import (
-    BrokenWorkerError,
-    CallTimeout,
-    LeaseClosed,
-    ProtocolError,
-    WorkerError,
-    WorkerStartError,
-    describe_exit,
-)
+from pool.errors import CallTimeout, LeaseClosed, WorkerError
 from pool.launch import Launched, Launcher
 from pool.lifecycle import WORKER, SlotEvent, SlotState, WorkerEvent, WorkerState, advance
+from pool.postmortem import FAULTS, OF_ITSELF, Remains
 from pool.sessions import SessionStore
 from pool.slots import Slot
-
-EXIT_WAIT = 0.25
-"""Seconds a worker that closed its pipe has to end by itself, so that its own status shows."""
-
-REAP_WAIT = 5.0
-"""Seconds to wait for a process after SIGKILL; only one stuck in the kernel takes as long."""
-
-QUOTED_STDERR = 2_000
-"""Characters of stderr quoted in a message; the error's `stderr_tail` has all that is kept."""
 
 
 class Owner(Protocol):
@@ -50,11 +35,11 @@ class Owner(Protocol):
         """It answered a call for which somebody waited."""
         ...
 
-    def slot_abandoned(self, slot: Slot) -> None:
+    def slot_abandoned(self, slot: Slot[Worker]) -> None:
         """Its caller is gone; it is free again when the late reply comes."""
         ...
 
-    def late_reply(self, slot: Slot | None) -> None:
+    def late_reply(self, slot: Slot[Worker] | None) -> None:
         """An answer came that nobody waits for; `slot`, if given, can be lent again."""
         ...
 
@@ -116,8 +101,13 @@ class Worker:
         """
         if self.ready_at is None:
             return True
-        of_itself = self.reason in ("crash", "signal", "oom", "protocol")
-        return of_itself and not self.finished_calls and now - self.ready_at < early
+        idled = not self.finished_calls and now - self.ready_at < early
+        return idled and self.reason in OF_ITSELF
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes calls."""
+        return self.state is WorkerState.READY
 
     @property
     def is_busy(self) -> bool:
@@ -131,7 +121,7 @@ class Worker:
     def is_idle(self) -> bool:
         """Ready, and all of its slots free."""
         free = all(slot.state is SlotState.FREE for slot in self.slots)
-        return free and self.state is WorkerState.READY
+        return free and self.is_ready
 
     @property
     def unanswered(self) -> int:
@@ -145,12 +135,14 @@ class Worker:
         try:
             await self._start_or_leave()
             await self._left
-            if self.state is WorkerState.RETIRING:
-                await self._close_politely()
+            if self.state is WorkerState.RETIRING and self._launched is not None:
+                await close_politely(self._launched, self._ask_to_end, self._config.grace_period)
         finally:
             # Whatever ends this task, the child is gone before it.
             with anyio.CancelScope(shield=True):
-                await self._bury()
+                if self._launched is not None:
+                    await bury(self._launched, lost=self.reason == "")
+                self._conclude()
 
     async def _start_or_leave(self) -> None:
         if self.state is not WorkerState.STARTING:
@@ -198,49 +190,26 @@ class Worker:
         self.state = advance(WORKER, self.state, WorkerEvent.HANDSHAKEN)
         self._owner.worker_ready(self)
 
-    async def _close_politely(self) -> None:
-        """Ask, close stdin, SIGTERM, each with its grace period; SIGKILL follows in any case."""
-        assert self._launched is not None
-        assert self._talk is not None
-        self._talk.send(_internal("shutdown", {}), None)
-        for step in (None, self._launched.link.close_write, self._launched.process.terminate):
-            if step is not None:
-                step()
-            if await self._exits_within(self._config.grace_period):
-                return
-
-    async def _exits_within(self, seconds: float) -> bool:
-        assert self._launched is not None
-        exited = self._launched.process.exited
-        if not exited.done():
-            await asyncio.wait([exited], timeout=seconds)
-        return exited.done()
-
-    async def _bury(self) -> None:
-        """Kill what is left, reap it, close every descriptor, end every call."""
-        if self._launched is not None:
-            if self.reason == "":
-                await self._exits_within(EXIT_WAIT)
-            self._launched.process.kill()
-            await self._exits_within(REAP_WAIT)
-            self._launched.link.close()
-            self._launched.stderr.close()
+    def _conclude(self) -> None:
+        """Settle why it ended, now that everything about it is known, and end every call."""
         self.state = advance(WORKER, self.state, WorkerEvent.EXIT)
         self._sessions.detach(self._seen)
-        self._conclude()
-
-    def _conclude(self) -> None:
-        """Settle why it ended, now that everything about it is known."""
-        if self.reason == "":
-            self.reason = "signal" if (self.returncode or 0) < 0 else "crash"
-        if self.ready_at is None and self.reason in _FAILURES:
-            self.error = WorkerStartError(self._story("before it was ready"), **self._facts())
-        elif self.reason in _FAILURES:
-            self.error = self._loss(None)
-        if self._talk is not None:
-            self._talk.fail_all(self._loss)
+        self.reason = self.reason or ("signal" if (self.returncode or 0) < 0 else "crash")
+        remains, talk = self._remains(), self._talk
+        if self.reason in FAULTS and self.ready_at is None:
+            self.error = remains.start_error()
+        elif self.reason in FAULTS and talk is not None:
+            self.error = remains.loss(talk.waited_for(), request_sent=False)
+        if talk is not None:
+            talk.fail_all(
+                lambda call: remains.loss([call.prepared.command], request_sent=talk.was_sent(call))
+            )
 
     # Leaving service
+
+    def _ask_to_end(self) -> None:
+        assert self._talk is not None
+        self._talk.send(_internal("shutdown", {}), None)
 
     def retire(self, reason: str) -> None:
         """Have an idle worker finish and exit."""
@@ -275,11 +244,11 @@ class Worker:
         assert self._launched is not None
         if not self._launched.link.is_open():
             self._launched.link.drain()
-        return self.state is WorkerState.READY
+        return self.is_ready
 
     # Calls
 
-    def send(self, slot: Slot, prepared: Prepared) -> Call:
+    def send(self, slot: Slot[Worker], prepared: Prepared) -> Call:
         """Send a call on a lent slot, with what other workers have defined since the last one.
 
         Raises `RequestError`, and sends nothing, if that makes it too large.
@@ -355,11 +324,6 @@ class Worker:
         else:
             self.kill("ping", f"did not answer a ping within {self._config.ping_timeout:g} s")
 
-    def lost_before(self, command: str) -> WorkerError:
-        """The error for a call on a lease whose worker is gone; it was not sent."""
-        what = f"{self.name} is gone, {command!r} was not sent to it: the worker {self._what}"
-        return BrokenWorkerError(what, request_sent=False, **self._facts())
-
     # What the child does
 
     def _on_reply(self, call: Call, reply: Reply) -> None:
@@ -384,36 +348,20 @@ class Worker:
 
     # In words
 
-    def _loss(self, call: Call | None) -> WorkerError:
-        """The error for a call that was on it, or for the worker itself."""
-        commands = [call] if call else self._talk.waited_for() if self._talk else []
-        doing = ", ".join(repr(each.prepared.command) for each in commands if each.slot)
-        story = self._story(f"with {doing} on it" if doing else "while idle")
-        if self.reason == "protocol":
-            return ProtocolError(story, **self._facts())
-        sent = self._talk is not None and call is not None and self._talk.was_sent(call)
-        return BrokenWorkerError(story, request_sent=sent, **self._facts())
+    def lost_before(self, command: str) -> WorkerError:
+        """The error for a call on a lease whose worker is gone; it was not sent."""
+        return self._remains().not_sent(command)
 
-    def _story(self, when: str) -> str:
-        elapsed = self._loop.time() - self.launched_at
-        stderr = self._facts()["stderr_tail"].strip()[-QUOTED_STDERR:]
-        said = f"; last on stderr:\n{stderr}" if stderr else ""
-        return (
-            f"worker {self.name} (pid {self.pid}, {elapsed:.2f} s old) "
-            f"{describe_exit(self.returncode)} {when}: {self._what}{said}"
+    def _remains(self) -> Remains:
+        return Remains(
+            worker=self.name,
+            pid=self.pid,
+            age=self._loop.time() - self.launched_at,
+            returncode=self.returncode,
+            stderr_tail=self._launched.stderr.tail() if self._launched else "",
+            reason=self.reason,
+            what=self._what,
         )
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "worker": self.name,
-            "pid": self.pid,
-            "returncode": self.returncode,
-            "stderr_tail": self._launched.stderr.tail() if self._launched else "",
-        }
-
-
-_FAILURES = frozenset({"start", "crash", "signal", "oom", "protocol", "ping", "timeout"})
-"""Reasons for leaving that are the worker's fault."""
 
 
 def _internal(command: str, args: dict[str, Any], session: str = ANONYMOUS) -> Prepared:

@@ -29,9 +29,11 @@ PURE = {
     "pool.config",
     "pool.errors",
     "pool.lifecycle",
+    "pool.postmortem",
     "pool.restarts",
     "pool.retries",
     "pool.sessions",
+    "pool.slots",
     "pool.stats",
     "pool.timeouts",
 }
