@@ -12,6 +12,7 @@ from pool.lifecycle import PoolState
 from pool.picture import take_picture
 from pool.slots import Slot
 from pool.supervisor import Supervisor
+from pool.timeouts import Deadline
 from pool.worker import Worker
 
 
@@ -20,9 +21,9 @@ class Waiter:
 
     __slots__ = ("_lend", "_supervisor", "deadline", "future")
 
-    def __init__(self, supervisor: Supervisor, deadline: float | None) -> None:
+    def __init__(self, supervisor: Supervisor, deadline: Deadline) -> None:
         self._supervisor = supervisor
-        self.deadline = deadline
+        self.deadline = deadline.at
         self.future: asyncio.Future[Slot[Worker]] = asyncio.get_running_loop().create_future()
 
     def grant(self, slot: Slot[Worker]) -> bool:
@@ -64,7 +65,7 @@ def _refusal(supervisor: Supervisor, name: str) -> PoolError:
 
 
 async def acquire(
-    supervisor: Supervisor, deadline: float | None, allowed: float | None, *, again: bool = False
+    supervisor: Supervisor, deadline: Deadline, *, again: bool = False
 ) -> Slot[Worker]:
     """Return a lent slot; suspends only if none is idle.
 
@@ -80,7 +81,7 @@ async def acquire(
     slot = supervisor.desk.take_idle()
     if slot is None:
         with _counted(supervisor):
-            slot = await _wait(supervisor, deadline, allowed)
+            slot = await _wait(supervisor, deadline)
     supervisor.counters.checkouts["ok"] += 1
     return slot
 
@@ -103,27 +104,23 @@ def _counted(supervisor: Supervisor) -> Iterator[None]:
         raise
 
 
-async def _wait(
-    supervisor: Supervisor, deadline: float | None, allowed: float | None
-) -> Slot[Worker]:
-    started = asyncio.get_running_loop().time()
-    slot = await _queue_up(supervisor, Waiter(supervisor, deadline), started, allowed)
-    while not slot.worker.is_there():
-        # The worker died between the hand-off and this moment: the turn is not over.
-        supervisor.desk.give_back(slot)
-        waiter = Waiter(supervisor, deadline)
-        slot = await _queue_up(supervisor, waiter, started, allowed, in_front=True)
-    return slot
+async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
+    started = supervisor.now()
+    in_front = False
+    try:
+        while True:
+            slot = await _queue_up(supervisor, Waiter(supervisor, deadline), in_front=in_front)
+            if slot.worker.is_there():
+                return slot
+            # The worker died between the hand-off and this moment: the turn is not over.
+            supervisor.desk.give_back(slot)
+            in_front = True
+    except TimeoutError:
+        error = _timed_out(supervisor, deadline, waited=supervisor.now() - started)
+        raise error from supervisor.restarts.last_cause
 
 
-async def _queue_up(
-    supervisor: Supervisor,
-    waiter: Waiter,
-    started: float,
-    allowed: float | None,
-    *,
-    in_front: bool = False,
-) -> Slot[Worker]:
+async def _queue_up(supervisor: Supervisor, waiter: Waiter, *, in_front: bool) -> Slot[Worker]:
     if supervisor.desk.is_full and not in_front and not supervisor.has_room():
         raise _saturated(supervisor)
     supervisor.desk.join(waiter, in_front=in_front)
@@ -137,8 +134,6 @@ async def _queue_up(
     except asyncio.CancelledError:
         _leave(supervisor, waiter)
         raise
-    except TimeoutError:
-        raise _timed_out(supervisor, started, allowed) from supervisor.restarts.last_cause
     finally:
         if timer is not None:
             timer.cancel()
@@ -167,10 +162,8 @@ def _saturated(supervisor: Supervisor) -> PoolSaturated:
     )
 
 
-def _timed_out(supervisor: Supervisor, started: float, allowed: float | None) -> PoolTimeout:
+def _timed_out(supervisor: Supervisor, deadline: Deadline, *, waited: float) -> PoolTimeout:
     stats = take_picture(supervisor)
-    waited = asyncio.get_running_loop().time() - started
-    limit = "the deadline" if allowed is None else f"{allowed:.3g} s"
     if supervisor.restarts.last_cause is not None:
         advice = f"Workers fail to start: {supervisor.restarts.last_cause}"
     elif stats.starting or not supervisor.environment.is_valid:
@@ -178,6 +171,6 @@ def _timed_out(supervisor: Supervisor, started: float, allowed: float | None) ->
     else:
         advice = "Raise size or overflow, allow more time, or make calls shorter"
     return PoolTimeout(
-        f"{stats.name}: no worker was free within {limit} (waited {waited:.2f} s); "
+        f"{stats.name}: no worker was free within {deadline} (waited {waited:.2f} s); "
         f"{stats.line()}. {advice}"
     )

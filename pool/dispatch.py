@@ -10,15 +10,16 @@ from pool.conversation import Call
 from pool.errors import CallTimeout, PoolError, ProtocolError, WorkerError
 from pool.slots import Slot
 from pool.supervisor import Supervisor
+from pool.timeouts import Deadline
 from pool.worker import Worker
 
 
-def send(slot: Slot[Worker], prepared: Prepared, until: float | None) -> Call:
+def send(slot: Slot[Worker], prepared: Prepared, deadline: Deadline) -> Call:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
 
     Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing sent.
     """
-    if until is not None and asyncio.get_running_loop().time() > until:
+    if deadline.has_passed(asyncio.get_running_loop().time()):
         raise CallTimeout(f"{prepared.command!r} was not sent: its deadline has passed")
     if not slot.worker.is_ready:
         raise slot.worker.lost_before(prepared.command)
@@ -26,16 +27,12 @@ def send(slot: Slot[Worker], prepared: Prepared, until: float | None) -> Call:
 
 
 async def finish(
-    supervisor: Supervisor,
-    slot: Slot[Worker],
-    call: Call,
-    until: float | None,
-    allowed: float | None,
+    supervisor: Supervisor, slot: Slot[Worker], call: Call, deadline: Deadline
 ) -> Reply:
     """Wait for the reply of a call that was sent."""
     outcome = "cancelled"
     try:
-        reply = await slot.worker.finish(call, until, allowed)
+        reply = await slot.worker.finish(call, deadline)
         outcome = "ok" if reply.success else "error"
         return reply
     except PoolError as error:
@@ -46,11 +43,7 @@ async def finish(
 
 
 async def run_once(
-    supervisor: Supervisor,
-    slot: Slot[Worker],
-    prepared: Prepared,
-    until: float | None,
-    allowed: float | None,
+    supervisor: Supervisor, slot: Slot[Worker], prepared: Prepared, deadline: Deadline
 ) -> Reply:
     """Spend a lent slot on one call.
 
@@ -59,8 +52,8 @@ async def run_once(
     """
     call = None
     try:
-        call = send(slot, prepared, until)
-        return await finish(supervisor, slot, call, until, allowed)
+        call = send(slot, prepared, deadline)
+        return await finish(supervisor, slot, call, deadline)
     finally:
         if call is None or not call.given_up:
             supervisor.desk.give_back(slot)

@@ -13,7 +13,7 @@ from pool.dispatch import finish, send
 from pool.errors import CallTimeout, LeaseClosed
 from pool.slots import Slot
 from pool.supervisor import Supervisor
-from pool.timeouts import UNSET, Timeout, deadline, seconds
+from pool.timeouts import UNSET, Deadline, Timeout, seconds
 from pool.worker import Worker
 
 
@@ -64,20 +64,20 @@ class Lease:
         self._check()
         config = self._supervisor.config
         allowed = seconds(timeout, config.call_timeout)
-        until = deadline(asyncio.get_running_loop().time(), allowed)
+        deadline = Deadline.after(self._supervisor.now(), allowed)
         prepared = prepare(command, args, session, config.max_frame_bytes)
-        await self._turns.take(until, command)
+        await self._turns.take(deadline, command)
         try:
             self._check()
-            reply = await self._run(prepared, until, allowed)
+            reply = await self._run(prepared, deadline)
         finally:
             self._turns.release()
         return result_of(reply, command, result_type)
 
-    async def _run(self, prepared: Prepared, until: float | None, allowed: float | None) -> Reply:
-        call = self._running = send(self._slot, prepared, until)
+    async def _run(self, prepared: Prepared, deadline: Deadline) -> Reply:
+        call = self._running = send(self._slot, prepared, deadline)
         try:
-            return await finish(self._supervisor, self._slot, call, until, allowed)
+            return await finish(self._supervisor, self._slot, call, deadline)
         finally:
             self._running = None
             if call.given_up:
@@ -110,14 +110,14 @@ class _Turns:
         self._lock = asyncio.Lock()
         self._inside = 0
 
-    async def take(self, until: float | None, command: str) -> None:
+    async def take(self, deadline: Deadline, command: str) -> None:
         """Wait for the turn, no longer than the deadline; `release` ends it."""
         self._inside += 1
         try:
             if self._inside == 1:
                 await self._lock.acquire()  # alone: at once
             else:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(deadline.at):
                     await self._lock.acquire()
         except BaseException as error:
             self._inside -= 1
@@ -142,8 +142,8 @@ class Checkout:
     async def __aenter__(self) -> Lease:
         if self._lease is not None:
             raise RuntimeError("a checkout is entered once; call `pool.checkout()` for each")
-        until = deadline(asyncio.get_running_loop().time(), self._timeout)
-        slot = await acquire(self._supervisor, until, self._timeout)
+        deadline = Deadline.after(self._supervisor.now(), self._timeout)
+        slot = await acquire(self._supervisor, deadline)
         self._lease = Lease(self._supervisor, slot)
         return self._lease
 

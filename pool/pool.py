@@ -27,7 +27,7 @@ from pool.picture import take_picture
 from pool.retries import may_retry, pause, poisoned
 from pool.stats import PoolStats
 from pool.supervisor import Supervisor
-from pool.timeouts import UNSET, Timeout, deadline, earliest, seconds
+from pool.timeouts import UNSET, Deadline, Timeout, seconds
 
 
 class WorkerPool:
@@ -130,12 +130,12 @@ class WorkerPool:
         """
         supervisor = self._open_supervisor()
         allowed = seconds(timeout, self._config.call_timeout)
-        until = deadline(asyncio.get_running_loop().time(), allowed)
+        deadline = Deadline.after(supervisor.now(), allowed)
         prepared = prepare(command, args, session, self._config.max_frame_bytes)
         loss: BrokenWorkerError | None = None
         for lost in itertools.count():
             try:
-                reply = await self._call_once(supervisor, prepared, until, allowed, again=lost > 0)
+                reply = await self._call_once(supervisor, prepared, deadline, again=lost > 0)
                 break
             except BrokenWorkerError as error:
                 if not may_retry(error, idempotent=idempotent, lost=lost + 1, attempts=attempts):
@@ -149,17 +149,11 @@ class WorkerPool:
         return result_of(reply, command, result_type)
 
     async def _call_once(
-        self,
-        supervisor: Supervisor,
-        prepared: Prepared,
-        until: float | None,
-        allowed: float | None,
-        *,
-        again: bool,
+        self, supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool
     ) -> Reply:
-        longest_wait = deadline(asyncio.get_running_loop().time(), self._config.checkout_timeout)
-        slot = await acquire(supervisor, earliest(until, longest_wait), allowed, again=again)
-        return await run_once(supervisor, slot, prepared, until, allowed)
+        longest_wait = Deadline.after(supervisor.now(), self._config.checkout_timeout)
+        slot = await acquire(supervisor, deadline.or_earlier(longest_wait), again=again)
+        return await run_once(supervisor, slot, prepared, deadline)
 
     def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:
         """Lend a worker to the block of an `async with`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -30,11 +31,28 @@ def seconds(given: Timeout, default: float | None) -> float | None:
     return given
 
 
-def deadline(now: float, timeout: float | None) -> float | None:
-    """The instant at which a timeout that starts `now` ends."""
-    return None if timeout is None or math.isinf(timeout) else now + timeout
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """An instant of the loop's clock, and the seconds that were allowed; None is no limit."""
 
+    at: float | None
+    allowed: float | None
 
-def earliest(*deadlines: float | None) -> float | None:
-    """The first of several deadlines; None if none of them is set."""
-    return min((each for each in deadlines if each is not None), default=None)
+    @classmethod
+    def after(cls, now: float, allowed: float | None) -> Deadline:
+        """The deadline of what starts `now` and may take `allowed` seconds."""
+        if allowed is None or math.isinf(allowed):
+            return cls(None, None)
+        return cls(now + allowed, allowed)
+
+    def or_earlier(self, other: Deadline) -> Deadline:
+        """The earlier of the two."""
+        if self.at is None or (other.at is not None and other.at < self.at):
+            return other
+        return self
+
+    def has_passed(self, now: float) -> bool:
+        return self.at is not None and now > self.at
+
+    def __str__(self) -> str:
+        return "no limit" if self.allowed is None else f"{self.allowed:.3g} s"

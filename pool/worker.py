@@ -20,6 +20,7 @@ from pool.lifecycle import WORKER, SlotEvent, SlotState, WorkerEvent, WorkerStat
 from pool.postmortem import FAULTS, OF_ITSELF, Remains
 from pool.sessions import SessionStore
 from pool.slots import Slot
+from pool.timeouts import Deadline
 
 
 class Owner(Protocol):
@@ -265,15 +266,15 @@ class Worker:
         self._sessions.told(session, self._seen)
         return call
 
-    async def finish(self, call: Call, deadline: float | None, allowed: float | None) -> Reply:
-        """Wait for the reply until `deadline`, an instant of the loop's clock.
+    async def finish(self, call: Call, deadline: Deadline) -> Reply:
+        """Wait for the reply until the deadline.
 
         Raises `CallTimeout`, or a `WorkerError` if the worker dies. Timed out
         or cancelled, the caller is free at once and the slot is abandoned.
         """
         timer = None
-        if deadline is not None:
-            timer = self._loop.call_at(deadline, self._expire, call, allowed)
+        if deadline.at is not None:
+            timer = self._loop.call_at(deadline.at, self._expire, call, deadline)
         try:
             return await call.reply
         except asyncio.CancelledError:
@@ -283,11 +284,10 @@ class Worker:
             if timer is not None:
                 timer.cancel()
 
-    def _expire(self, call: Call, allowed: float | None) -> None:
-        limit = "its deadline" if allowed is None else f"{allowed:.3g} s"
+    def _expire(self, call: Call, deadline: Deadline) -> None:
         text = (
             f"{self.name} (pid {self.pid}): {call.prepared.command!r} did not answer within "
-            f"{limit}; the worker is given {self._config.late_reply_timeout:g} s for a late "
+            f"{deadline}; the worker is given {self._config.late_reply_timeout:g} s for a late "
             "reply. Raise the call's timeout if it needs longer"
         )
         self.give_up(call, CallTimeout(text))
