@@ -114,6 +114,8 @@ async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
                 return slot
             # The worker died between the hand-off and this moment: the turn is not over.
             supervisor.desk.give_back(slot)
+            if not supervisor.serves_the_queue:
+                raise _refusal(supervisor, supervisor.config.pool_name)
             in_front = True
     except TimeoutError:
         error = _timed_out(supervisor, deadline, waited=supervisor.now() - started)

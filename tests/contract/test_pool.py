@@ -191,7 +191,7 @@ async def test_a_worker_that_answers_too_late_is_killed_and_replaced(launcher: s
 
 async def test_a_cancelled_caller_is_free_at_once_and_the_slot_comes_back(pool: WorkerPool) -> None:
     task = asyncio.create_task(pool.call("sleep", {"seconds": 0.2}))
-    await until(pool, lambda stats: stats.busy == 1)
+    await until(pool, lambda stats: stats.busy == stats.inflight_calls == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -272,7 +272,7 @@ async def test_above_max_waiting_a_checkout_is_shed_at_once(launcher: str) -> No
     async with make_pool(launcher, size=1, max_waiting=1) as pool:
         await pool.wait_ready()
         running = asyncio.create_task(pool.call("sleep", {"seconds": 0.2}))
-        await until(pool, lambda stats: stats.busy == 1)
+        await until(pool, lambda stats: stats.busy == stats.inflight_calls == 1)
         waiting = asyncio.create_task(pool.call("echo", {"a": 1}))
         await until(pool, lambda stats: stats.waiting == 1)
         with pytest.raises(PoolSaturated, match="1 waiting") as caught:
@@ -358,7 +358,7 @@ async def test_an_idle_worker_that_died_is_not_lent(pool: WorkerPool) -> None:
 
 async def test_an_idempotent_call_is_made_again_elsewhere(pool: WorkerPool) -> None:
     running = asyncio.create_task(pool.call("sleep", {"seconds": 0.3}, idempotent=True))
-    stats = await until(pool, lambda stats: stats.inflight_calls == 1 and stats.busy == 1)
+    stats = await until(pool, lambda stats: stats.busy == stats.inflight_calls == 1)
     os.kill(stats.workers[0].pid or 0, signal.SIGKILL)
     assert await running == {"slept": 0.3}
     assert pool.stats().retries == 1
@@ -465,7 +465,7 @@ async def test_closing_lets_running_calls_finish_and_refuses_the_rest(launcher: 
     pool = make_pool(launcher, size=1)
     await pool.open()
     running = asyncio.create_task(pool.call("sleep", {"seconds": 0.2}))
-    await until(pool, lambda stats: stats.inflight_calls == 1 and stats.busy == 1)
+    await until(pool, lambda stats: stats.busy == stats.inflight_calls == 1)
     waiting = asyncio.create_task(pool.call("echo"))
     await until(pool, lambda stats: stats.waiting == 1)
     closing = asyncio.create_task(pool.aclose())
@@ -490,7 +490,7 @@ async def test_after_the_grace_period_running_calls_are_killed(launcher: str) ->
     pool = make_pool(launcher, grace_period=0.1)
     await pool.open()
     running = asyncio.create_task(pool.call("sleep", {"seconds": 60}))
-    await until(pool, lambda stats: stats.busy == 1)
+    await until(pool, lambda stats: stats.busy == stats.inflight_calls == 1)
     await pool.aclose()
     with pytest.raises(BrokenWorkerError, match="pool closes"):
         await running
@@ -500,7 +500,7 @@ async def test_an_exception_in_the_block_terminates_the_pool(launcher: str) -> N
     async def use() -> None:
         async with make_pool(launcher) as pool:
             tasks.append(asyncio.create_task(pool.call("sleep", {"seconds": 60})))
-            await until(pool, lambda stats: stats.busy == 1)
+            await until(pool, lambda stats: stats.busy == stats.inflight_calls == 1)
             raise KeyError("the user's own")
 
     tasks: list[asyncio.Task[Any]] = []
