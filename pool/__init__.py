@@ -9,6 +9,8 @@
             reply = await worker.call("echo", {"text": "hello"})
 """
 
+import logging
+
 from pool.config import PoolConfig
 from pool.errors import (
     BrokenWorkerError,
@@ -31,6 +33,9 @@ from pool.lifecycle import PoolState
 from pool.pool import WorkerPool
 from pool.stats import PoolStats, WorkerStats
 from pool.sync import SyncLease, SyncWorkerPool
+
+# An application that configures no logging sees nothing of ours.
+logging.getLogger("bridgepool").addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 

@@ -50,6 +50,11 @@ def admit(supervisor: Supervisor | None, forks_at_open: int, name: str) -> Super
         raise PoolClosed(
             f"{name}: the pool was opened in another process; open one of its own in each"
         )
+    if supervisor.loop is not asyncio.get_running_loop():
+        raise PoolClosed(
+            f"{name}: the pool was opened on another event loop; open one of its own on each, "
+            "or use SyncWorkerPool from threads"
+        )
     supervisor.probe_if_due()
     if not supervisor.takes_work:
         raise _refusal(supervisor, name)

@@ -7,7 +7,17 @@ from typing import Any
 
 
 class PoolError(Exception):
-    """Base of all errors of the pool."""
+    """Base of all errors of the pool. They can be pickled and copied, attributes included."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.args, dict(self.__dict__))
+
+
+def _revive(kind: type[PoolError], args: tuple[Any, ...], state: dict[str, Any]) -> PoolError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class PoolClosed(PoolError):

@@ -53,7 +53,7 @@ class Supervisor:
         self.restarts = RestartPolicy(config.max_restarts, config.restart_window, random)
         self._launcher = launcher
         self._limits = Limits(config.size, config.overflow, config.starts_at_once)
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._decided: asyncio.Queue[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = (
             asyncio.Queue()
         )
@@ -152,7 +152,7 @@ class Supervisor:
         Whoever lost a call in this very step may be about to make it again.
         """
         if self._closing.is_set():
-            self._loop.call_soon(self._end_if_work_is_done)
+            self.loop.call_soon(self._end_if_work_is_done)
 
     def _end_if_work_is_done(self) -> None:
         if not (self.desk.waiting or self._retrying or self._busy_workers()):
@@ -166,7 +166,7 @@ class Supervisor:
 
     def now(self) -> float:
         """The loop's clock, which all instants here are of."""
-        return self._loop.time()
+        return self.loop.time()
 
     def rebalance(self) -> None:
         """Start the workers that are missing now, as far as limits and back-off allow."""
