@@ -76,21 +76,42 @@ class Item(Struct):
 
 
 class Reply(Struct):
-    """Any of the three above as the pool reads it: all but the id is optional."""
+    """Any of the three above as the pool reads it.
+
+    All but the id is optional, and of any type where a foreign bridge may
+    mean something else by it.
+    """
 
     id: int | None
     success: bool | None = None
     result: Raw = _NULL
-    wrapped: bool = False
-    error: str | None = None
-    error_type: str | None = None
-    traceback: str | None = None
+    wrapped: Any = False
+    error: Any = None
+    error_type: Any = None
+    traceback: Any = None
     details: Raw = _NULL
-    event: str | None = None
+    event: Any = None
     data: Raw = _NULL
+    define: Raw = _NULL
+    forget: Raw = _NULL
+    forget_all: Any = False
+
+
+class Changes(Struct):
+    """What a reply defines and forgets, read once the bridge is known to mean it."""
+
     define: Definition | None = None
     forget: list[str] = []
     forget_all: bool = False
+
+
+def changes_in(reply: Reply) -> Changes | None:
+    """Return what the reply changes, if anything; raise `ValueError` if it makes no sense."""
+    if reply.define == _NULL and reply.forget == _NULL and not reply.forget_all:
+        return None
+    define = json.decode(reply.define, type=Definition | None)
+    forget = json.decode(reply.forget, type=list[str] | None)
+    return Changes(define, forget or [], bool(reply.forget_all))
 
 
 def to_builtin(value: object) -> object:

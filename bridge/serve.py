@@ -58,7 +58,7 @@ class StartFailed(Exception):
 
 
 class _PingArgs(Struct):
-    initialization: bool = False
+    initialization: Any = False
     options: msgspec.Raw = msgspec.Raw(b"{}")
 
 

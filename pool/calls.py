@@ -130,9 +130,9 @@ def result_of(reply: Reply, command: str, result_type: Any) -> Any:
     if not reply.success:
         raise _remote_error(reply)
     raw = reply.result
-    if reply.wrapped:
-        raw = _decode_as(raw, dict[str, Raw]).get("value", Raw(b"null"))
     try:
+        if reply.wrapped is True:
+            raw = _decode_as(raw, dict[str, Raw]).get("value", Raw(b"null"))
         return _decode_as(raw, result_type)
     except (ValueError, RecursionError) as error:
         text = f"the result of {command} is not a {result_type}: {error}"
@@ -149,8 +149,13 @@ def _plain(raw: Raw) -> Any:
 
 def _remote_error(reply: Reply) -> RemoteError:
     return RemoteError(
-        reply.error or "the bridge reported a failure without saying which",
-        error_type=reply.error_type,
-        traceback=reply.traceback,
+        _text(reply.error) or "the bridge reported a failure without saying which",
+        error_type=_text(reply.error_type),
+        traceback=_text(reply.traceback),
         details=_plain(reply.details),
     )
+
+
+def _text(said: Any) -> str | None:
+    """What a foreign bridge said where ours says text."""
+    return said if said is None or isinstance(said, str) else to_json(said).decode()

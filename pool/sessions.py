@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from bridge.messages import Definition, Reply
+from bridge.messages import Changes, Definition
 
 MAX_DEFINITIONS = 10_000
 """Definitions kept in all sessions together; the oldest is forgotten for a new one."""
@@ -124,15 +124,15 @@ class SessionStore:
         """A worker that is gone."""
         self._seen.discard(seen)
 
-    def learn(self, name: str, seen: Seen, reply: Reply, now: float) -> None:
-        """Take over what a worker's reply in session `name` defines and forgets."""
-        if reply.forget_all:
+    def learn(self, name: str, seen: Seen, changes: Changes, now: float) -> None:
+        """Take over what a worker's reply in session `name` has changed."""
+        if changes.forget_all:
             for every in list(self._sessions):
                 self._end(every)
-        for key in reply.forget:
+        for key in changes.forget:
             self._bury(name, key)
-        if reply.define is not None:
-            self._define(name, reply.define, now)
+        if changes.define is not None:
+            self._define(name, changes.define, now)
             # It holds something of this session now, and must hear when that is forgotten.
             seen.numbers.setdefault(name, 0)
 

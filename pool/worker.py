@@ -9,7 +9,7 @@ import anyio
 import msgspec
 from msgspec import Raw
 
-from bridge.messages import ANONYMOUS, Reply, to_json
+from bridge.messages import ANONYMOUS, Reply, changes_in, to_json
 from pool.calls import Prepared
 from pool.closing import bury, close_politely
 from pool.config import PoolConfig
@@ -329,7 +329,7 @@ class Worker:
     def _on_reply(self, call: Call, reply: Reply) -> None:
         self.last_active = self._loop.time()
         if self._shares_definitions:
-            self._sessions.learn(call.prepared.session, self._seen, reply, self.last_active)
+            self._learn(call.prepared.session, reply)
         if call.given_up:
             if call.slot is not None:
                 call.slot.advance(SlotEvent.LATE_REPLY)
@@ -339,6 +339,15 @@ class Worker:
             self._owner.call_finished(self)
         elif call.watch is not None:
             self._owner.ping_answered(self)
+
+    def _learn(self, session: str, reply: Reply) -> None:
+        try:
+            changes = changes_in(reply)
+        except ValueError as error:
+            self._on_nonsense(f"it defined or forgot something that makes no sense: {error}")
+            return
+        if changes is not None:
+            self._sessions.learn(session, self._seen, changes, self.last_active)
 
     def _on_nonsense(self, what: str) -> None:
         self.kill("protocol", what)

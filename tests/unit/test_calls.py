@@ -92,6 +92,22 @@ def test_a_frame_that_is_no_reply_is_a_value_error(payload: bytes) -> None:
         decode_reply(payload)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"id":1,"success":false,"error":{"code":5},"traceback":["a"],"error_type":7}',
+        b'{"id":1,"success":true,"define":"mine","forget":1,"wrapped":"no","event":null}',
+    ],
+)
+def test_a_foreign_bridge_may_mean_something_else_by_our_members(payload: bytes) -> None:
+    reply = decode_reply(payload)
+    if reply.success:
+        assert result_of(reply, "c", Any) is None
+    else:
+        with pytest.raises(RemoteError, match=r'7: {"code":5}'):
+            result_of(reply, "c", Any)
+
+
 def test_a_wrapped_result_is_unwrapped() -> None:
     reply = decode_reply(b'{"id":1,"success":true,"result":{"value":[1]},"wrapped":true}')
     assert result_of(reply, "c", list[int]) == [1]

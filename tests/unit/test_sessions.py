@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from bridge.messages import Definition, Reply
+from bridge.messages import Changes, Definition
 from pool import sessions
 from pool.sessions import News, Seen, SessionStore
 
 other = Seen()
 
 
-def defines(key: str, version: str = "1") -> Reply:
-    return Reply(1, True, define=Definition(key, version, Raw(b"{}")))
+def defines(key: str, version: str = "1") -> Changes:
+    return Changes(Definition(key, version, Raw(b"{}")))
 
 
-def forgets(*keys: str) -> Reply:
-    return Reply(1, True, forget=list(keys))
+def forgets(*keys: str) -> Changes:
+    return Changes(forget=list(keys))
 
 
 def tell(store: SessionStore, session: str, seen: Seen, now: float = 0.0) -> News:
@@ -71,7 +71,7 @@ def test_the_worker_that_made_it_hears_when_all_is_forgotten() -> None:
     maker = store.attach()
     tell(store, "s", maker)
     store.learn("s", maker, defines("a"), 0.0)
-    store.learn("t", other, Reply(1, True, forget_all=True), 0.0)
+    store.learn("t", other, Changes(forget_all=True), 0.0)
     assert tell(store, "s", maker).forget_sessions == ["s"]
 
 
@@ -115,7 +115,7 @@ def test_forgetting_all_reaches_every_session_on_every_worker() -> None:
     for session in ("s1", "s2"):
         store.learn(session, other, defines("a"), 0.0)
         tell(store, session, seen)
-    store.learn("s3", other, Reply(1, True, forget_all=True), 0.0)
+    store.learn("s3", other, Changes(forget_all=True), 0.0)
     assert tell(store, "s3", seen).forget_sessions == ["s1", "s2"]
     assert len(store) == 0
 
