@@ -28,6 +28,7 @@ from pool.launch import Launcher
 from pool.lifecycle import POOL, PoolEvent, PoolState, WorkerState, advance
 from pool.restarts import EARLY_LOSS, RestartPolicy
 from pool.sessions import SESSION_TTL, SessionStore
+from pool.shutdown import Shutdown
 from pool.slots import Slot
 from pool.stats import Counters
 from pool.timers import Timers
@@ -61,12 +62,7 @@ class Supervisor:
         self._names = 0
         self._timers = Timers()
         self._idle = IdleWatch(config, self._timers, lambda: self.counts().serving, self._dismiss)
-        self._closing = asyncio.Event()
-        self._work_done = asyncio.Event()
-        self._all_gone = asyncio.Event()
-        self._hurry = False
-        self._queue_is_shut = False
-        self._retrying = 0
+        self._shutdown = Shutdown(self._is_out_of_work)
 
     # Life
 
@@ -83,9 +79,9 @@ class Supervisor:
                 if self.config.ping_interval is not None:
                     tasks.start_soon(self._every, self.config.ping_interval, self._ping_idle)
                 self.rebalance()
-                await self._work_done.wait()
+                await self._shutdown.work_done.wait()
                 self._end_workers()
-                await self._all_gone.wait()
+                await self._shutdown.all_gone.wait()
                 tasks.cancel_scope.cancel()
         finally:
             self._shut_door()
@@ -98,7 +94,7 @@ class Supervisor:
 
     def _end_workers(self) -> None:
         for worker in list(self.workers.values()):
-            if worker.is_idle and not self._hurry:
+            if worker.is_idle and not self._shutdown.is_hurried:
                 worker.retire("drain")
             else:
                 worker.kill("drain", "was killed because the pool closes")
@@ -122,45 +118,28 @@ class Supervisor:
         """Refuse new work; what waits and runs is finished, then the workers are ended."""
         if self.state is not PoolState.DRAINING:
             self.state = advance(POOL, self.state, PoolEvent.DRAIN)
-        self._closing.set()
-        self._check_work_done()
+        self._shutdown.begin()
         self.rebalance()
 
     def close(self) -> None:
         """`drain`, but nobody waits any longer, and leases end after the grace period."""
         self.drain()
         self.desk.fail_all(lambda: PoolClosed(f"{self.config.pool_name}: the pool is closing"))
-        self._queue_is_shut = True
+        self._shutdown.shut_queue()
         if "grace" not in self._timers:
             ends = self.now() + self.config.grace_period
-            self._timers.set("grace", ends, self._hurry_up)
+            self._timers.set("grace", ends, self._shutdown.hurry)
 
     def terminate(self) -> None:
         """Kill every worker now."""
         self.drain()
         self.desk.fail_all(lambda: PoolClosed(f"{self.config.pool_name}: the pool was terminated"))
-        self._hurry_up()
+        self._shutdown.hurry()
         self._kill_workers()
 
-    def _hurry_up(self) -> None:
-        self._hurry = True
-        self._work_done.set()
-
-    def _check_work_done(self) -> None:
-        """When closing, look whether all work is done: after the callers had their turn.
-
-        Whoever lost a call in this very step may be about to make it again.
-        """
-        if self._closing.is_set():
-            self.loop.call_soon(self._end_if_work_is_done)
-
-    def _end_if_work_is_done(self) -> None:
-        if not (self.desk.waiting or self._retrying or self._busy_workers()):
-            self._work_done.set()
-
     def _check_all_gone(self) -> None:
-        if self._work_done.is_set() and not self.workers:
-            self._all_gone.set()
+        if self._shutdown.work_done.is_set() and not self.workers:
+            self._shutdown.all_gone.set()
 
     # Decisions
 
@@ -170,7 +149,7 @@ class Supervisor:
 
     def rebalance(self) -> None:
         """Start the workers that are missing now, as far as limits and back-off allow."""
-        if self.state in (PoolState.NEW, PoolState.CLOSED) or self._work_done.is_set():
+        if self.state in (PoolState.NEW, PoolState.CLOSED) or self._shutdown.work_done.is_set():
             return
         missing = starts(self._limits, self.counts())
         if missing and self._may_start_now():
@@ -214,18 +193,13 @@ class Supervisor:
     @property
     def serves_the_queue(self) -> bool:
         """Whether a call that was admitted once may wait (again)."""
-        draining = self.state is PoolState.DRAINING and not self._queue_is_shut
-        return self.takes_work or (draining and not self._work_done.is_set())
+        draining = self.state is PoolState.DRAINING and not self._shutdown.queue_is_shut
+        return self.takes_work or (draining and not self._shutdown.work_done.is_set())
 
     async def pause_before_retry(self, seconds: float) -> None:
         """Wait before a lost call is made again; meanwhile it counts as work to be done."""
         self.counters.retries += 1
-        self._retrying += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self._retrying -= 1
-            self._check_work_done()
+        await self._shutdown.pause_before_retry(seconds)
 
     def has_room(self) -> bool:
         """Whether one more may wait because a worker can still be started for somebody."""
@@ -249,7 +223,7 @@ class Supervisor:
                 serving += 1
                 busy += worker.is_busy
         keep = floor = 0
-        if not self._closing.is_set():
+        if not self._shutdown.has_begun:
             keep, floor = self._keep, max(self.config.min_ready, self.desk.ready_wanted)
         return Counts(starting, serving, busy, self.desk.waiting, keep, floor, abandoned)
 
@@ -316,7 +290,7 @@ class Supervisor:
         abandoned = [worker for worker in ready if worker.has_abandoned]
         for worker in abandoned[: -self.config.size]:
             worker.kill("timeout", "was one of too many that had not ended abandoned calls")
-        self._check_work_done()
+        self._shutdown.look()
         self.rebalance()
 
     def late_reply(self, slot: Slot[Worker] | None) -> None:
@@ -342,7 +316,7 @@ class Supervisor:
             self._learn_from_loss(worker, worker.error)
         else:
             _log.info("%s: exited (%s)", worker.name, worker.reason)
-        self._check_work_done()
+        self._shutdown.look()
         self.rebalance()
 
     def _learn_from_loss(self, worker: Worker, error: WorkerError) -> None:
@@ -377,7 +351,7 @@ class Supervisor:
             self._idle.watch(worker)
 
     def _slots_changed(self) -> None:
-        self._check_work_done()
+        self._shutdown.look()
         if self.desk.is_asked:
             self.rebalance()
 
@@ -386,8 +360,8 @@ class Supervisor:
         worker.retire("idle")
         self._keep = min(self._keep, self.counts().serving)
 
-    def _busy_workers(self) -> bool:
-        return any(worker.is_busy for worker in self.workers.values())
+    def _is_out_of_work(self) -> bool:
+        return not self.desk.waiting and not any(w.is_busy for w in self.workers.values())
 
     # Chores
 

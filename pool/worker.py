@@ -6,10 +6,8 @@ import asyncio
 from typing import Any, Protocol
 
 import anyio
-import msgspec
-from msgspec import Raw
 
-from bridge.messages import ANONYMOUS, Reply, changes_in, to_json
+from bridge.messages import Reply, changes_in
 from pool.calls import Prepared
 from pool.closing import bury, close_politely
 from pool.config import PoolConfig
@@ -18,6 +16,7 @@ from pool.errors import CallTimeout, LeaseClosed, WorkerError
 from pool.launch import Launched, Launcher
 from pool.lifecycle import WORKER, SlotEvent, SlotState, WorkerEvent, WorkerState, advance
 from pool.postmortem import FAULTS, OF_ITSELF, Remains
+from pool.requests import capabilities, catch_up, handshake, internal
 from pool.sessions import SessionStore
 from pool.slots import Slot
 from pool.timeouts import Deadline
@@ -157,12 +156,12 @@ class Worker:
     async def _start(self) -> None:
         self.launched_at = self._loop.time()
         with anyio.move_on_after(self._config.start_timeout) as limit:
-            handshake = await self._launch()
-            await _first_of(handshake, self._left)
+            answer = await self._launch()
+            await _first_of(answer, self._left)
         if limit.cancelled_caught:
             self.kill("start", f"was not ready within {self._config.start_timeout:g} s")
         elif self.state is WorkerState.STARTING:
-            self._finish_handshake(handshake.result())
+            self._finish_handshake(answer.result())
 
     async def _launch(self) -> asyncio.Future[Reply]:
         """Start the process and send the handshake; return its reply to come."""
@@ -176,17 +175,14 @@ class Worker:
         )
         launched.link.start(self._talk.receive, self._on_closed, self._on_nonsense)
         launched.process.exited.add_done_callback(lambda _: launched.link.drain())
-        args: dict[str, Any] = {"initialization": True, "worker_id": self.name}
-        if self._config.options is not None:
-            args["options"] = self._config.options
-        return self._talk.send(_internal("ping", args), None).reply
+        return self._talk.send(handshake(self.name, self._config.options), None).reply
 
     def _finish_handshake(self, reply: Reply) -> None:
         if not reply.success:
             said = f"{reply.error_type or 'error'}: {reply.error}\n{reply.traceback or ''}"
             self._lose(f"said that its start-up failed: {said.strip()}")
             return
-        self._shares_definitions = "define" in _capabilities(reply)
+        self._shares_definitions = "define" in capabilities(reply)
         self.ready_at = self.last_active = self._loop.time()
         self.state = advance(WORKER, self.state, WorkerEvent.HANDSHAKEN)
         self._owner.worker_ready(self)
@@ -210,7 +206,7 @@ class Worker:
 
     def _ask_to_end(self) -> None:
         assert self._talk is not None
-        self._talk.send(_internal("shutdown", {}), None)
+        self._talk.send(internal("shutdown"), None)
 
     def retire(self, reason: str) -> None:
         """Have an idle worker finish and exit."""
@@ -261,7 +257,7 @@ class Worker:
         news = self._sessions.news(session, self._seen, self._loop.time())
         *earlier, last = news.portions(self._config.max_frame_bytes // 4)
         for portion in earlier:
-            self._talk.send(_internal("ping", {"session_id": session}, session), None, portion)
+            self._talk.send(catch_up(session), None, portion)
         call = self._talk.send(prepared, slot, last)
         self._sessions.told(session, self._seen)
         return call
@@ -314,7 +310,7 @@ class Worker:
     def ping(self) -> None:
         """See whether an idle worker answers; it is killed if it does not."""
         assert self._talk is not None
-        call = self._talk.send(_internal("ping", {}), None)
+        call = self._talk.send(internal("ping"), None)
         call.watch = self._loop.call_later(self._config.ping_timeout, self._ping_expired, call)
 
     def _ping_expired(self, call: Call) -> None:
@@ -373,22 +369,5 @@ class Worker:
         )
 
 
-def _internal(command: str, args: dict[str, Any], session: str = ANONYMOUS) -> Prepared:
-    """A request of the pool's own."""
-    return Prepared(command, Raw(to_json(args)), session)
-
-
 async def _first_of(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-
-
-class _Described(msgspec.Struct):
-    capabilities: list[str] = []
-
-
-def _capabilities(reply: Reply) -> list[str]:
-    """What the handshake's result lists; a foreign bridge lists nothing, or anything."""
-    try:
-        return msgspec.json.decode(reply.result, type=_Described).capabilities
-    except ValueError:
-        return []

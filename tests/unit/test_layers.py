@@ -30,6 +30,7 @@ PURE = {
     "pool.errors",
     "pool.lifecycle",
     "pool.postmortem",
+    "pool.requests",
     "pool.restarts",
     "pool.retries",
     "pool.sessions",

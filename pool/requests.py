@@ -1,0 +1,42 @@
+"""The pool's own requests to a worker, and what the handshake tells it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from bridge.messages import ANONYMOUS, Reply, to_json
+from pool.calls import Prepared
+
+
+def internal(command: str, args: Mapping[str, Any] | None = None) -> Prepared:
+    """A request that no caller asked for."""
+    return Prepared(command, Raw(to_json(args or {})), ANONYMOUS)
+
+
+def handshake(worker: str, options: Mapping[str, Any] | None) -> Prepared:
+    """The first request: the worker is ready when it answers with success."""
+    args: dict[str, Any] = {"initialization": True, "worker_id": worker}
+    if options is not None:
+        args["options"] = options
+    return internal("ping", args)
+
+
+def catch_up(session: str) -> Prepared:
+    """A request that only carries news of a session."""
+    return Prepared("ping", Raw(to_json({"session_id": session})), session)
+
+
+class _Described(msgspec.Struct):
+    capabilities: list[str] = []
+
+
+def capabilities(reply: Reply) -> list[str]:
+    """What the handshake's result lists; a foreign bridge lists nothing, or anything."""
+    try:
+        return msgspec.json.decode(reply.result, type=_Described).capabilities
+    except ValueError:
+        return []
