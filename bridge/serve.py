@@ -66,6 +66,16 @@ class _SessionArgs(Struct):
     session_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    """A request that can be read; `args` is a JSON object."""
+
+    id: int
+    command: str
+    args: bytes
+    session: str
+
+
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_ping = msgspec.json.Decoder(_PingArgs).decode
 _decode_session = msgspec.json.Decoder(_SessionArgs).decode
@@ -95,7 +105,7 @@ class Server:
             status = 1
         except SystemExit as error:
             # A command has ended its process, on purpose: that is not for us to prevent.
-            status = error.code if isinstance(error.code, int) else 1
+            status = _exit_status(error)
         exit_within(END_GRACE, status)
         self._runner.close()
         return status
@@ -118,19 +128,19 @@ class Server:
         try:
             request = _decode_request(payload)
             args = args_object(request.args)
-            session = _session_of(args)
+            incoming = _Incoming(request.id, request.command, args, _session_of(args))
         except (ValueError, RecursionError) as error:
             self._fail(_unreadable(payload, error))
             return
         self._bridge.tally.commands += 1
-        self._catch_up(request, session)
-        if request.command == "ping":
-            self._ping(request, args)
-        elif request.command == "shutdown":
-            self._shutdown(request, args)
+        self._catch_up(request, incoming.session)
+        if incoming.command == "ping":
+            self._ping(incoming)
+        elif incoming.command == "shutdown":
+            self._shutdown(incoming)
         else:
-            self._start(request.id, b"{}")
-            self._call(request, args)
+            self._start(incoming.id, b"{}")
+            self._call(incoming)
 
     def _start(self, call_id: int, options: bytes) -> None:
         if self._started:
@@ -144,15 +154,15 @@ class Server:
                 raise StartFailed(report(call_id, error)) from error
         self._started = True
 
-    def _ping(self, request: Request, args: bytes) -> None:
+    def _ping(self, incoming: _Incoming) -> None:
         try:
-            ping = _decode_ping(args)
+            ping = _decode_ping(incoming.args)
             options = args_object(ping.options)
         except ValueError as error:
-            self._fail(failure(request.id, str(error), "ArgumentError"))
+            self._fail(failure(incoming.id, str(error), "ArgumentError"))
             return
         if ping.initialization:
-            self._start(request.id, options)
+            self._start(incoming.id, options)
         now = {
             "status": "ok",
             "timestamp": time.time(),
@@ -161,41 +171,41 @@ class Server:
             "worker_id": self._identity.worker_id,
             "capabilities": self._bridge.capabilities,
         }
-        self._answer_builtin(request, args, now)
+        self._answer_builtin(incoming, now)
 
-    def _shutdown(self, request: Request, args: bytes) -> None:
+    def _shutdown(self, incoming: _Incoming) -> None:
         self._shut_down = True
         worker = {"worker_id": self._identity.worker_id, "mode": self._identity.mode}
-        self._answer_builtin(request, args, {"status": "shutting_down", **worker})
+        self._answer_builtin(incoming, {"status": "shutting_down", **worker})
 
-    def _answer_builtin(self, request: Request, args: bytes, result: dict[str, Any]) -> None:
+    def _answer_builtin(self, incoming: _Incoming, result: dict[str, Any]) -> None:
         """Answer for the server; a bridge's own command of that name may add to the result."""
-        command = self._bridge.find(request.command)
+        command = self._bridge.find(incoming.command)
         if command is None:
-            self._wire.send(success(request.id, result))
+            self._wire.send(success(incoming.id, result))
         else:
-            self._run(command, request, args, result)
+            self._run(command, incoming, result)
 
-    def _call(self, request: Request, args: bytes) -> None:
-        command = self._bridge.find(request.command)
+    def _call(self, incoming: _Incoming) -> None:
+        command = self._bridge.find(incoming.command)
         if command is None:
-            text = f"Unknown command: {request.command}"
+            text = f"Unknown command: {incoming.command}"
             known = {"commands": [*self._bridge.names, "ping", "shutdown"]}
-            self._fail(failure(request.id, text, "UnknownCommand", details=known))
+            self._fail(failure(incoming.id, text, "UnknownCommand", details=known))
             return
-        self._run(command, request, args, None)
+        self._run(command, incoming)
 
     def _run(
-        self, command: Command, request: Request, args: bytes, base: dict[str, Any] | None
+        self, command: Command, incoming: _Incoming, base: dict[str, Any] | None = None
     ) -> None:
+        call = CallContext(incoming.id, incoming.session, self._wire)
         try:
-            call = CallContext(request.id, _session_of(args), self._wire)
-            arguments = command.arguments.decode(args)
+            arguments = command.arguments.decode(incoming.args)
             result = self._runner.run(command, arguments, call)
             if base is not None and isinstance(result, dict):
                 result = {**base, **result}
             reply = success(
-                request.id,
+                incoming.id,
                 result,
                 define=call.define,
                 forget=call.forget,
@@ -203,7 +213,7 @@ class Server:
             )
             self._wire.send(reply)
         except (Exception, asyncio.CancelledError) as error:
-            self._fail(report(request.id, error))
+            self._fail(report(incoming.id, error))
 
     def _fail(self, reply: Failure) -> None:
         """Report a failure, in short where its full story is too long for a frame."""
@@ -225,6 +235,14 @@ class Server:
                 # The call may have nothing to do with it; one that has says what it lacks.
                 print(f"bridge: cannot take over {item.key!r}", file=sys.stderr)
                 traceback.print_exc()
+
+
+def _exit_status(error: SystemExit) -> int:
+    """The status that the interpreter would exit with; words go to stderr."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    print(error.code, file=sys.stderr)
+    return 1
 
 
 def _session_of(args: bytes) -> str:
