@@ -19,7 +19,7 @@ from pool.worker import Worker
 class Waiter:
     """A ticket in the queue, and the future that its task waits for."""
 
-    __slots__ = ("_lend", "_supervisor", "deadline", "future")
+    __slots__ = ("_supervisor", "deadline", "future")
 
     def __init__(self, supervisor: Supervisor, deadline: Deadline) -> None:
         self._supervisor = supervisor

@@ -49,8 +49,3 @@ def starts(limits: Limits, counts: Counts) -> int:
     """How many workers to launch now; those under way count against the concurrency."""
     missing = wanted(limits, counts) - counts.serving - counts.starting
     return max(0, min(missing, limits.start_concurrency - counts.starting))
-
-
-def surplus(limits: Limits, counts: Counts) -> int:
-    """How many workers above `size` are in service; idle, they may leave after lingering."""
-    return max(0, counts.serving - limits.size)
