@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 
 from bridge.check import check
-from bridge.ending import StopSignal, drop_unwritable_output, watch_for_end_of_file
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
 from bridge.messages import to_json
-from bridge.serve import Identity, Server
+from bridge.process import catch_signals, send_logs_to_stderr, serve_bridge
+from bridge.serve import Identity
 from bridge.stdio import take_stdio
 from bridge.target import load
 from bridge.wire import Wire
@@ -23,6 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--worker-id", help="the name this process answers to")
     parser.add_argument("--max-frame-bytes", type=int, default=DEFAULT_MAX_FRAME_BYTES)
     parser.add_argument("--check", action="store_true", help="validate, print JSON and exit")
+    parser.add_argument("--template-lifeline", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--requires", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--requires-env", action="append", default=[], metavar="VARIABLE")
     return parser.parse_args()
@@ -35,22 +35,20 @@ def main() -> int:
         report = check(arguments.target, arguments.requires, arguments.requires_env)
         print(to_json(report).decode())
         return 0 if report["ok"] else 1
+    if arguments.template_lifeline is not None:
+        # Not at the top: a spawned worker, which starts often, has no use for it.
+        from bridge.template import run_template
+
+        run_template(arguments.target, arguments.template_lifeline)
     return _serve(arguments)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    stop = StopSignal()
-    stop.install()
-    read_fd, write_fd = take_stdio()
-    # Before user code is imported: an import may take long, and the pool may die meanwhile.
-    watch_for_end_of_file(read_fd)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    bridge = load(arguments.target)
-    wire = Wire(read_fd, write_fd, arguments.max_frame_bytes)
+    stop = catch_signals()
+    wire = Wire(*take_stdio(), arguments.max_frame_bytes)
+    send_logs_to_stderr()
     identity = Identity(arguments.mode, arguments.worker_id)
-    status = Server(bridge, wire, stop, identity).run()
-    drop_unwritable_output()
-    return status
+    return serve_bridge(lambda: load(arguments.target), wire, stop, identity)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,19 @@ MIN_PYTHON = (3, 11)
 
 def check(target: str, requires: Iterable[str], requires_env: Iterable[str]) -> dict[str, Any]:
     """Return `{"ok": ..., "problems": [...], ...}`; every problem, not only the first."""
-    problems = list(_problems(target, requires, requires_env))
+    found = problems(target, requires, requires_env)
     return {
-        "ok": not problems,
-        "problems": problems,
+        "ok": not found,
+        "problems": found,
         "target": target,
         "python": platform.python_version(),
         "executable": sys.executable,
     }
+
+
+def problems(target: str, requires: Iterable[str], requires_env: Iterable[str]) -> list[str]:
+    """Return why this interpreter cannot run the target, a sentence each."""
+    return list(_problems(target, requires, requires_env))
 
 
 def _problems(target: str, requires: Iterable[str], requires_env: Iterable[str]) -> Iterator[str]:

@@ -102,7 +102,11 @@ class Bridge:
         return function
 
     def preload(self, function: F) -> F:
-        """Run once, before `on_start`: imports and read-only tables that workers may share."""
+        """Run once per template, before it forks: imports and read-only tables, to be shared.
+
+        It takes what `on_start` takes, and must leave no thread running and no
+        descriptor open. A worker that is spawned runs it before `on_start`.
+        """
         self._preload.append(function)
         return function
 
@@ -139,6 +143,11 @@ class Bridge:
     def start_functions(self) -> list[Callable[..., Any]]:
         """What start-up runs, in order."""
         return [*self._preload, *self._on_start]
+
+    def take_preload(self) -> list[Callable[..., Any]]:
+        """What a template runs before it forks; start-up does not run it again."""
+        taken, self._preload = self._preload, []
+        return taken
 
     def find(self, name: str) -> Command | None:
         """Return the command called `name`, its signature read on first use."""

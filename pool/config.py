@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
 from bridge.messages import is_object, to_json
@@ -49,8 +49,6 @@ class PoolOptions(TypedDict, total=False):
 
 
 _NOT_YET: dict[str, object] = {
-    "start_method": "spawn",
-    "spares": 0,
     "concurrency": 1,
     "leak_threshold": None,
     "max_calls": None,
@@ -80,8 +78,9 @@ class PoolConfig:
     """Variables added to the parent's environment."""
     options: Mapping[str, Any] | None = field(default=None, repr=False)
     """A JSON object for the bridge's start-up, the same for every worker."""
-    start_method: StartMethod = "spawn"
-    """"spawn": a fresh interpreter per worker."""
+    start_method: StartMethod = "forkserver"
+    """"forkserver": one process imports the bridge and forks workers, where that is safe.
+    "spawn": a fresh interpreter per worker, as `argv` always has it."""
     name: str | None = None
     """What logs and errors call the pool; None takes the bridge's name."""
 
@@ -91,7 +90,7 @@ class PoolConfig:
     overflow: int = 0
     """Temporary workers above `size`, started when all of them are busy and somebody waits."""
     spares: int = 0
-    """Warmed workers, not counted in `size`."""
+    """Warmed workers, not counted in `size`, that take a lost worker's place at once."""
     min_ready: int = 0
     """Workers started in the background when the pool opens, and kept; 0 is fully lazy."""
     concurrency: int = 1
@@ -163,7 +162,14 @@ def _normalise(config: PoolConfig) -> None:
 
 
 def _first_problem(config: PoolConfig) -> str | None:
-    checks = (_target_problem, _ranges_problem, _text_problem, _options_problem, _not_yet_problem)
+    checks = (
+        _target_problem,
+        _start_method_problem,
+        _ranges_problem,
+        _text_problem,
+        _options_problem,
+        _not_yet_problem,
+    )
     return next((problem for check in checks if (problem := check(config))), None)
 
 
@@ -189,6 +195,12 @@ def _ranges_problem(config: PoolConfig) -> str | None:
     return None
 
 
+def _start_method_problem(config: PoolConfig) -> str | None:
+    if config.start_method not in get_args(StartMethod):
+        return f"start_method={config.start_method!r} is neither 'forkserver' nor 'spawn'"
+    return None
+
+
 def _not_yet_problem(config: PoolConfig) -> str | None:
     for name, only in _NOT_YET.items():
         if getattr(config, name) != only:
@@ -199,6 +211,7 @@ def _not_yet_problem(config: PoolConfig) -> str | None:
 _NEVER_NONE = {
     "size",
     "overflow",
+    "spares",
     "min_ready",
     "max_frame_bytes",
     "max_restarts",
@@ -211,6 +224,7 @@ _ABOVE_ZERO = {"ping_interval", "ping_timeout", "start_timeout", "restart_window
 _AT_LEAST = {
     "size": 1,
     "overflow": 0,
+    "spares": 0,
     "min_ready": 0,
     "max_waiting": 0,
     "start_concurrency": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 
@@ -18,6 +19,20 @@ _READ_SIZE = 64 * 1024
 
 _FINAL_READS = 64
 """Reads at the end, 4 MiB: a grandchild that holds the pipe may write for ever."""
+
+
+_stderr_log = logging.getLogger("bridgepool.stderr")
+
+
+def log_lines_of(process: str) -> Callable[[str], None] | None:
+    """What passes a process's lines on to the log under its name; None if nobody listens."""
+    if not _stderr_log.isEnabledFor(logging.INFO):
+        return None
+
+    def log(line: str) -> None:
+        _stderr_log.info("%s: %s", process, line, extra={"worker": process})
+
+    return log
 
 
 class Output:

@@ -20,6 +20,7 @@ from pool.dispatch import run_once
 from pool.errors import BrokenWorkerError, PoolClosed, PoolError, PoolTimeout
 from pool.launch import Launcher
 from pool.launch.descriptors import fork_count
+from pool.launch.forkserver import ForkLauncher
 from pool.launch.spawn import SpawnLauncher
 from pool.lease import Checkout
 from pool.lifecycle import PoolState
@@ -84,7 +85,9 @@ class WorkerPool:
         self._task = asyncio.create_task(supervisor.run(), name=f"bridgepool {self.name}")
 
     def _launcher(self) -> Launcher:
-        return SpawnLauncher(self._config)
+        if self._config.argv is not None or self._config.start_method == "spawn":
+            return SpawnLauncher(self._config)
+        return ForkLauncher(self._config)
 
     async def wait_ready(self, n: int | None = None, timeout: Timeout = UNSET) -> None:
         """Warm up `n` workers, by default `size`, and return when they are ready.

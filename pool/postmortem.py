@@ -16,10 +16,12 @@ from pool.errors import (
 QUOTED_STDERR = 2_000
 """Characters of stderr quoted in a message; the error's `stderr_tail` has all that is kept."""
 
-FAULTS = frozenset({"start", "crash", "signal", "oom", "protocol", "ping", "timeout"})
+FAULTS = frozenset(
+    {"start", "crash", "signal", "oom", "template_lost", "protocol", "ping", "timeout"}
+)
 """Reasons for leaving that are the worker's own fault."""
 
-OF_ITSELF = frozenset({"crash", "signal", "oom", "protocol"})
+OF_ITSELF = frozenset({"crash", "signal", "oom", "template_lost", "protocol"})
 """Those of them in which it ended of itself, rather than being given up."""
 
 

@@ -85,6 +85,8 @@ class Supervisor:
                 tasks.cancel_scope.cancel()
         finally:
             self._shut_door()
+            with anyio.CancelScope(shield=True):
+                await self._launcher.aclose()
 
     async def _start_tasks(self, tasks: TaskGroup) -> None:
         """Start what was decided: a task group cannot be asked from a callback of the loop."""
@@ -110,7 +112,6 @@ class Supervisor:
             self.state = advance(POOL, self.state, PoolEvent.DRAIN)
         self.state = advance(POOL, self.state, PoolEvent.CLOSE)
         self.desk.fail_all(lambda: PoolClosed(f"{self.config.pool_name}: the pool was closed"))
-        self._launcher.close()
 
     # Closing
 

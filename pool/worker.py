@@ -191,7 +191,7 @@ class Worker:
         """Settle why it ended, now that everything about it is known, and end every call."""
         self.state = advance(WORKER, self.state, WorkerEvent.EXIT)
         self._sessions.detach(self._seen)
-        self.reason = self.reason or ("signal" if (self.returncode or 0) < 0 else "crash")
+        self.reason = self.reason or self._reason_of_its_own()
         remains, talk = self._remains(), self._talk
         if self.reason in FAULTS and self.ready_at is None:
             self.error = remains.start_error()
@@ -201,6 +201,11 @@ class Worker:
             talk.fail_all(
                 lambda call: remains.loss([call.prepared.command], request_sent=talk.was_sent(call))
             )
+
+    def _reason_of_its_own(self) -> str:
+        if self.returncode is None and self._launched and self._launched.process.has_lost_template:
+            return "template_lost"
+        return "signal" if (self.returncode or 0) < 0 else "crash"
 
     # Leaving service
 

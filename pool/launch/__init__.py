@@ -16,7 +16,15 @@ class Process(Protocol):
 
     @property
     def exited(self) -> asyncio.Future[int | None]:
-        """Done when the process is reaped: its return code, negative for a signal."""
+        """Done when the process is reaped: its return code, negative for a signal.
+
+        None where nobody can tell.
+        """
+        ...
+
+    @property
+    def has_lost_template(self) -> bool:
+        """Whether the template it was forked from, which reaps it, is gone."""
         ...
 
     def terminate(self) -> None:
@@ -89,18 +97,36 @@ class Stderr(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A child that has been started and not yet spoken to."""
+    """A child that has been started and not yet spoken to.
+
+    `generation` counts the validations that succeeded before it was started.
+    """
 
     process: Process
     link: Link
     stderr: Stderr
+    generation: int
 
 
 class Launcher(Protocol):
     """Starts workers one way or another."""
 
+    @property
+    def generation(self) -> int:
+        """Of the workers that it would start now; 0 before the first validation."""
+        ...
+
+    @property
+    def start_method(self) -> str:
+        """How it would start a worker now: "forkserver" or "spawn"."""
+        ...
+
     async def validate(self) -> tuple[str, ...]:
-        """Return what is wrong with the environment, a sentence each; nothing if it is fit."""
+        """Return what is wrong with the environment, a sentence each; nothing if it is fit.
+
+        If it is fit, a new generation begins: workers that are launched from
+        here on have the code and the environment of this moment.
+        """
         ...
 
     async def launch(self, worker: str) -> Launched:
@@ -110,6 +136,6 @@ class Launcher(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Give up what is shared between launches."""
+    async def aclose(self) -> None:
+        """Give up what is shared between launches, and wait until it is gone."""
         ...

@@ -7,9 +7,11 @@ import site
 import sys
 from pathlib import Path
 
-from bridge.frames import DEFAULT_MAX_FRAME_BYTES
+from bridge import frames
 from pool.config import PoolConfig
-from pool.launch import lifeline
+
+_LIFELINE_SCRIPT = str(Path(frames.__file__).with_name("lifeline.py"))
+"""Run, not imported: it is the child's side."""
 
 
 def worker_command(config: PoolConfig, worker: str, lifeline_fd: int) -> list[str]:
@@ -19,12 +21,16 @@ def worker_command(config: PoolConfig, worker: str, lifeline_fd: int) -> list[st
     bridge watches its stdin from its first moments and needs no such guard.
     """
     if config.argv is not None:
-        script = str(Path(lifeline.__file__))
-        return [sys.executable, "-IS", script, str(lifeline_fd), *config.argv]
+        return [sys.executable, "-IS", _LIFELINE_SCRIPT, str(lifeline_fd), *config.argv]
     command = [*_bridge_command(config), "--mode", "pool-worker", "--worker-id", worker]
-    if config.max_frame_bytes != DEFAULT_MAX_FRAME_BYTES:
+    if config.max_frame_bytes != frames.DEFAULT_MAX_FRAME_BYTES:
         command += ["--max-frame-bytes", str(config.max_frame_bytes)]
     return command
+
+
+def template_command(config: PoolConfig, lifeline_fd: int) -> list[str]:
+    """How to start the template that workers are forked from."""
+    return [*_bridge_command(config), "--template-lifeline", str(lifeline_fd)]
 
 
 def check_command(config: PoolConfig) -> list[str]:

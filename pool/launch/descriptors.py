@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 
 _lock = threading.Lock()
@@ -20,6 +21,15 @@ def open_pipe() -> tuple[int, int]:
     """Return (reading end, writing end); forked children do not keep them."""
     with _lock:
         ends = os.pipe2(os.O_CLOEXEC)
+        _open.update(ends)
+    return ends
+
+
+def open_socket_pair() -> tuple[int, int]:
+    """Return two connected Unix stream sockets; forked children do not keep them."""
+    with _lock:
+        pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ends = (pair[0].detach(), pair[1].detach())
         _open.update(ends)
     return ends
 

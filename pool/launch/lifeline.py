@@ -1,21 +1,10 @@
-"""A pipe that kills its holder when the pool is gone, whatever the holder is doing.
+"""The pool's side of a worker's lifeline; `bridge/lifeline.py` tells what it is."""
 
-The child inherits the reading end; the only writing end is in the pool. When
-the pool's process ends, by SIGKILL too, the kernel closes the writing end and
-sends SIGKILL to the owner of the reading end: also to one that is stopped,
-holds the GIL or never reads anything (fcntl(2): F_SETOWN, F_SETSIG, O_ASYNC).
-Nothing is ever written to it.
-
-Run as a script, `lifeline.py FD COMMAND ARG...` takes hold of the line before
-it becomes the command, so that a foreign executable has no unguarded moment.
-It imports the standard library only, and nothing of this package.
-"""
+from __future__ import annotations
 
 import fcntl
 import os
-import select
 import signal
-import sys
 
 
 def guard(fd: int, pid: int) -> None:
@@ -24,30 +13,3 @@ def guard(fd: int, pid: int) -> None:
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC)
-
-
-def is_cut(fd: int) -> bool:
-    """Whether the writing end is closed already, which no signal will tell any more."""
-    poll = select.poll()
-    poll.register(fd, 0)
-    return bool(poll.poll(0))
-
-
-def main() -> None:
-    """Take hold, then become the command."""
-    fd, command = int(sys.argv[1]), sys.argv[2:]
-    guard(fd, os.getpid())
-    if is_cut(fd):
-        sys.exit(1)
-    # Python ignores these two; an ignored signal would stay ignored in the command.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    try:
-        os.execvp(command[0], command)
-    except OSError as error:
-        print(f"cannot run {command[0]}: {error.strerror}", file=sys.stderr)
-        sys.exit(127)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,8 @@ class ChildProcess:
     its pipes open and be nobody's.
     """
 
+    has_lost_template = False
+
     def __init__(self, popen: Popen[bytes]) -> None:
         self.pid = popen.pid
         self._popen = popen
@@ -33,25 +35,30 @@ class ChildProcess:
     def kill(self) -> None:
         # Until it is reaped here the group's number cannot belong to anybody else.
         if not self.exited.done():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            kill_group(self.pid)
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def _reap(self) -> None:
         self._loop.remove_reader(self._pidfd)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        returncode = _returncode(self._pidfd)
+        kill_group(self.pid)
+        returncode = returncode_of(self._pidfd)
         close_end(self._pidfd)
         # So that Popen neither waits for the number nor warns about it.
         self._popen.returncode = -1 if returncode is None else returncode
         self.exited.set_result(returncode)
 
 
-def _returncode(pidfd: int) -> int | None:
+def kill_group(leader: int) -> None:
+    """Send SIGKILL to all of a process group that is still there."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def returncode_of(pidfd: int) -> int | None:
+    """Reap a process that has ended; None if it is not ours to reap."""
     try:
-        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+        result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
     except ChildProcessError:
         return None  # the application reaps all children, or ignores SIGCHLD
     if result is None:

@@ -1,4 +1,4 @@
-"""An application that is going to be killed: `python -m tests.contract.orphan_parent CASE`.
+"""An application that is going to be killed: `python -m tests.contract.orphan_parent CASE METHOD`.
 
 It prints a line when it has reached the phase of its case, and then waits.
 """
@@ -6,6 +6,7 @@ It prints a line when it has reached the phase of its case, and then waits.
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 from pool import WorkerPool
 from tests.contract.pools import until
+from tests.processes import children
 
 VICIOUS = [sys.executable, str(Path(__file__).parent / "foreign_vicious.py")]
 FAULTY: dict[str, dict[str, Any]] = {
@@ -24,21 +26,38 @@ FAULTY: dict[str, dict[str, Any]] = {
 }
 
 
-def make_pool(case: str) -> WorkerPool:
+class Heard(logging.Handler):
+    """Sets an event when a child says `text` on stderr."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.event = asyncio.Event()
+        logger = logging.getLogger("bridgepool.stderr")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.text in record.getMessage():
+            self.event.set()
+
+
+def make_pool(case: str, method: Any) -> WorkerPool:
     if case.startswith("foreign"):
         return WorkerPool(argv=VICIOUS, size=3)
     if case == "importing":
-        return WorkerPool("tests.contract.slow_import", size=3)
-    return WorkerPool("bridge.faulty", size=3, options=FAULTY.get(case))
+        return WorkerPool("tests.contract.slow_import", size=3, start_method=method)
+    return WorkerPool("bridge.faulty", size=3, options=FAULTY.get(case), start_method=method)
 
 
 async def reach(case: str, pool: WorkerPool) -> None:
-    if case == "validating":
+    if case in ("validating", "importing", "starting", "foreign starting"):
+        importing = Heard("importing")
         asyncio.ensure_future(pool.wait_ready())  # noqa: RUF006
-        return
-    if case in ("starting", "importing", "foreign starting"):
-        asyncio.ensure_future(pool.wait_ready())  # noqa: RUF006
-        await until(pool, lambda stats: sum(bool(w.pid) for w in stats.workers) == 2)
+        if case == "importing":
+            await importing.event.wait()
+        elif case != "validating":
+            await until(pool, lambda stats: sum(bool(w.pid) for w in stats.workers) == 2)
         return
     await pool.wait_ready()
     commands = {"running": "sleep", "foreign running": "late", "holding the GIL": "hold_gil"}
@@ -46,15 +65,22 @@ async def reach(case: str, pool: WorkerPool) -> None:
         for _ in range(3):
             asyncio.ensure_future(pool.call(commands[case], {"seconds": 600}))  # noqa: RUF006
         await until(pool, lambda stats: stats.inflight_calls == 3)
+    pids = [worker.pid or 0 for worker in pool.stats().workers]
     if case == "stopped":
-        for worker in pool.stats().workers:
-            os.kill(worker.pid or 0, signal.SIGSTOP)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
     if case == "forked":
         multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
+    if case == "template killed":
+        (template,) = children()
+        os.kill(template, signal.SIGKILL)
+    if case == "template stopped":
+        (template,) = children()
+        os.kill(template, signal.SIGSTOP)
 
 
-async def main(case: str) -> None:
-    pool = make_pool(case)
+async def main(case: str, method: str) -> None:
+    pool = make_pool(case, method)
     await pool.open()
     await reach(case, pool)
     pids = [str(worker.pid) for worker in pool.stats().workers if worker.pid]
@@ -63,4 +89,4 @@ async def main(case: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    asyncio.run(main(*sys.argv[1:]))

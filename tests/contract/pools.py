@@ -9,7 +9,7 @@ from typing import Any
 
 from pool import PoolStats, WorkerPool
 
-LAUNCHERS = ["spawn", "argv"]
+LAUNCHERS = ["spawn", "forkserver", "argv"]
 
 
 def make_pool(launcher: str, bridge: str = "bridge.echo", **options: Any) -> WorkerPool:

@@ -18,35 +18,40 @@ PHASES = [
     "holding the GIL",
     "stopped",
     "ignoring",
-    "foreign starting",
-    "foreign idle",
-    "foreign running",
+]
+CASES = [
+    *((phase, method) for phase in PHASES for method in ("spawn", "forkserver")),
+    ("template killed", "forkserver"),
+    ("template stopped", "forkserver"),
+    *((f"foreign {phase}", "argv") for phase in ("starting", "idle", "running")),
 ]
 
 
-def kill_in(phase: str) -> set[int]:
+def kill_in(phase: str, method: str) -> set[int]:
     """Bring an application into a phase, kill it, and return the workers it had."""
-    command = [sys.executable, "-m", "tests.contract.orphan_parent", phase]
+    command = [sys.executable, "-m", "tests.contract.orphan_parent", phase, method]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        line = parent.stdout.readline().split()
-        assert line[0] == "reached"
-        parent.kill()
-        parent.wait()
+        try:
+            line = parent.stdout.readline().split()
+            assert line[0] == "reached"
+        finally:
+            parent.kill()
     return {int(pid) for pid in line[1:]}
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_nothing_is_left_two_seconds_after_the_parent_was_killed(phase: str) -> None:
-    workers = kill_in(phase)
-    assert workers or phase == "validating"
+@pytest.mark.parametrize(("phase", "method"), CASES)
+def test_nothing_is_left_two_seconds_after_the_parent_was_killed(phase: str, method: str) -> None:
+    workers = kill_in(phase, method)
+    assert workers or phase in ("validating", "importing")
     left = ends_within(workers | marked(), 2.0)
     kill_all(left)
     assert not left
 
 
-def test_a_forked_child_of_the_application_keeps_no_worker_alive() -> None:
-    workers = kill_in("forked")
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_forked_child_of_the_application_keeps_no_worker_alive(method: str) -> None:
+    workers = kill_in("forked", method)
     survivors = marked() - workers
     left = ends_within(workers, 2.0)
     kill_all(left | survivors)

@@ -1,0 +1,95 @@
+"""What a pool and its template process say to each other: JSON, a frame each.
+
+The stream is a Unix socket, so that descriptors can travel with a message.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct, json
+
+FORK_FDS = 4
+"""Descriptors that come with `Fork`: requests, replies, stderr, the worker's lifeline."""
+
+
+class Load(Struct, tag="load"):
+    """Pool to template, first of all: import the target, run what it preloads, and report.
+
+    `explain` asks for what only a person wants to know.
+    """
+
+    max_frame_bytes: int
+    options: Raw = Raw(b"{}")
+    requires: tuple[str, ...] = ()
+    requires_env: tuple[str, ...] = ()
+    explain: bool = False
+
+
+class Fork(Struct, tag="fork"):
+    """Pool to template: make a worker. `number` is the pool's own for this request."""
+
+    number: int
+    worker: str
+
+
+class ImportCost(Struct):
+    """Seconds that the import of one module took: its own code, and with all it imported."""
+
+    module: str
+    own: float
+    total: float
+
+
+class Explanation(Struct):
+    """What the import was like. Times in seconds, memory (PSS) in bytes."""
+
+    python: str
+    executable: str
+    versions: dict[str, str]
+    import_time: float
+    preload_time: float
+    memory_before: int
+    memory_after: int
+    costliest: list[ImportCost]
+
+
+class Loaded(Struct, tag="loaded"):
+    """Template to pool: all is imported. `hazards` say why forking is not safe, if it is not."""
+
+    hazards: list[str] = []
+    explanation: Explanation | None = None
+
+
+class Unfit(Struct, tag="unfit"):
+    """Template to pool: the environment cannot run the bridge, a sentence for each reason."""
+
+    problems: list[str]
+
+
+class Forked(Struct, tag="forked"):
+    """Template to pool, with a pidfd: the worker that was asked for."""
+
+    number: int
+    pid: int
+
+
+class Refused(Struct, tag="refused"):
+    """Template to pool: no worker. It is not safe to fork any more, or the kernel would not."""
+
+    number: int
+    hazards: list[str] = []
+    error: str = ""
+
+
+class Exited(Struct, tag="exited"):
+    """Template to pool: a worker was reaped; `returncode` is negative for a signal."""
+
+    pid: int
+    returncode: int
+
+
+ToTemplate = Load | Fork
+FromTemplate = Loaded | Unfit | Forked | Refused | Exited
+
+encode = json.Encoder().encode
+decode_to_template = json.Decoder(ToTemplate).decode
+decode_from_template = json.Decoder(FromTemplate).decode

@@ -1,0 +1,34 @@
+"""The life of a bridge process between its descriptors and its exit status."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+from bridge.ending import StopSignal, drop_unwritable_output, watch_for_end_of_file
+from bridge.registry import Bridge
+from bridge.serve import Identity, Server
+from bridge.wire import Wire
+
+
+def catch_signals() -> StopSignal:
+    """Ctrl-C is the parent's business; SIGTERM ends the process after its call."""
+    stop = StopSignal()
+    stop.install()
+    return stop
+
+
+def send_logs_to_stderr() -> None:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def serve_bridge(
+    load: Callable[[], Bridge], wire: Wire, stop: StopSignal, identity: Identity
+) -> int:
+    """Serve what `load` returns until the end; return the exit status."""
+    # Before user code is imported: an import may take long, and the pool may die meanwhile.
+    watch_for_end_of_file(wire.read_fd)
+    status = Server(load(), wire, stop, identity).run()
+    drop_unwritable_output()
+    return status

@@ -1,0 +1,77 @@
+"""A worker's process that was forked by a template: watched by us, reaped by it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+from pool.launch.descriptors import close_end
+from pool.launch.process import kill_group, returncode_of
+
+TOLD_WITHIN = 1.0
+"""Seconds after a worker's end that its template has to tell the exit status."""
+
+
+class ForkedProcess:
+    """Somebody else's child that leads its own process group.
+
+    The exit status is what the template tells. Once the template is gone the
+    worker is init's child, and nobody tells; or ours, where this process is
+    init or a subreaper, and then it is reaped here.
+    """
+
+    def __init__(self, pid: int, pidfd: int, lifeline: int) -> None:
+        self.pid = pid
+        self.has_lost_template = False
+        self._pidfd = pidfd
+        self._lifeline = lifeline
+        self._has_ended = False
+        self._told: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self.exited: asyncio.Future[int | None] = self._loop.create_future()
+        self._loop.add_reader(pidfd, self._end)
+
+    def terminate(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        # Once it has ended its number may be another's; the template killed what was left.
+        if not self._has_ended:
+            kill_group(self.pid)
+            self._signal(signal.SIGKILL)
+
+    def tell(self, returncode: int) -> None:
+        """The template has reaped it."""
+        self._settle(returncode)
+
+    def lose_template(self) -> None:
+        """The template is gone for good; this one lives on, or has just ended too."""
+        self.has_lost_template = True
+        if self._has_ended:
+            self._settle(returncode_of(self._pidfd))
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self.exited.done():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        self._has_ended = True
+        if self.has_lost_template:
+            kill_group(self.pid)
+            self._settle(returncode_of(self._pidfd))
+        else:
+            self._told = self._loop.call_later(TOLD_WITHIN, self._settle, None)
+
+    def _settle(self, returncode: int | None) -> None:
+        if self.exited.done():
+            return
+        if self._told is not None:
+            self._told.cancel()
+        self._has_ended = True
+        self._loop.remove_reader(self._pidfd)
+        close_end(self._pidfd)
+        close_end(self._lifeline)
+        self.exited.set_result(returncode)

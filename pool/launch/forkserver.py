@@ -1,0 +1,180 @@
+"""`start_method="forkserver"`: workers forked from a template, where that is safe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import ExitStack
+from dataclasses import replace
+
+import anyio
+from msgspec import Raw
+
+from bridge.messages import to_json
+from bridge.messages.template import FORK_FDS, Load, Loaded, Unfit
+from pool.config import PoolConfig
+from pool.launch import Launched
+from pool.launch.command import interpreter, template_command, worker_environment
+from pool.launch.descriptors import close_end, open_pipe, open_socket_pair
+from pool.launch.spawn import SpawnLauncher
+from pool.launch.starter import Starter
+from pool.launch.template import ForkRefused, Template, TemplateLost
+from pool.link import PipeLink
+from pool.output import Output, log_lines_of
+
+_log = logging.getLogger("bridgepool")
+
+ATTEMPTS = 3
+"""Templates that may be lost over one launch, each under its hands, before it fails."""
+
+
+class ForkLauncher:
+    """Keeps a template alive and has it fork workers; spawns them where forking is not safe.
+
+    A template that is lost is followed by another, of the next generation,
+    when a worker is to be started; the workers that it made live on.
+    """
+
+    def __init__(self, config: PoolConfig) -> None:
+        self.generation = 0
+        self._config = config
+        self._starter = Starter(1)
+        self._template: Template | None = None
+        self._templates: set[Template] = set()
+        self._fallback: SpawnLauncher | None = None
+        self._renewing = asyncio.Lock()
+        self._has_warned = False
+
+    @property
+    def start_method(self) -> str:
+        return "forkserver" if self._fallback is None else "spawn"
+
+    async def validate(self) -> tuple[str, ...]:
+        async with self._renewing:
+            return await self._renew()
+
+    async def launch(self, worker: str) -> Launched:
+        for _ in range(ATTEMPTS):
+            if self._fallback is not None:
+                return await self._spawn(self._fallback, worker)
+            try:
+                return await self._fork(await self._living_template(), worker)
+            except TemplateLost:
+                continue
+            except ForkRefused as refusal:
+                self._fall_back(list(refusal.args))
+        raise ChildProcessError(f"{ATTEMPTS} templates were lost over it")
+
+    async def aclose(self) -> None:
+        for template in self._templates:
+            template.close()
+        if self._templates:
+            await asyncio.wait([template.exited for template in self._templates])
+        self._starter.close()
+        if self._fallback is not None:
+            await self._fallback.aclose()
+
+    # Templates
+
+    async def _renew(self) -> tuple[str, ...]:
+        """Import the bridge in a new template: that is the validation."""
+        try:
+            template = await self._start_template()
+        except OSError as error:
+            return (f"interpreter {interpreter(self._config)!r} cannot be run: {error.strerror}",)
+        try:
+            answer = await self._load(template)
+        except BaseException:
+            template.kill()
+            raise
+        if isinstance(answer, Unfit):
+            template.close()
+            return tuple(answer.problems)
+        self._adopt(template, answer.hazards)
+        return ()
+
+    async def _start_template(self) -> Template:
+        started = await self._starter.start(
+            lambda fd: template_command(self._config, fd),
+            worker_environment(self._config),
+            open_socket_pair,
+        )
+        number = self.generation + 1
+        template = Template(f"{self._config.pool_name}-template-{number}", started)
+        self._templates.add(template)
+        template.exited.add_done_callback(lambda _: self._templates.discard(template))
+        return template
+
+    async def _load(self, template: Template) -> Loaded | Unfit:
+        order = Load(
+            self._config.max_frame_bytes,
+            Raw(to_json(self._config.options or {})),
+            self._config.requires,
+            self._config.requires_env,
+        )
+        try:
+            with anyio.move_on_after(self._config.start_timeout):
+                return await template.load(order)
+        except TemplateLost as error:
+            python = interpreter(self._config)
+            return Unfit([f"interpreter {python!r} {error}, before it had imported the bridge"])
+        template.kill()
+        allowed = self._config.start_timeout
+        return Unfit([f"importing {self._config.bridge!r} did not end within {allowed:g} s"])
+
+    def _adopt(self, template: Template, hazards: list[str]) -> None:
+        """Start all workers from this template from now on, or spawn them."""
+        self.generation += 1
+        previous, self._template, self._fallback = self._template, template, None
+        if previous is not None:
+            previous.retire()
+        if hazards:
+            self._fall_back(hazards)
+
+    def _fall_back(self, hazards: list[str]) -> None:
+        if self._template is not None:
+            self._template.retire()
+            self._template = None
+        if self._fallback is None:
+            self._fallback = SpawnLauncher(self._config)
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "%s: workers are spawned, because forking them is not safe: %s",
+                self._config.pool_name,
+                "; ".join(hazards),
+            )
+
+    async def _living_template(self) -> Template:
+        """The present template, or the next one; raise `OSError` if there can be none."""
+        async with self._renewing:
+            if self._template is None or self._template.is_lost:
+                _log.warning(
+                    "%s: the template is gone, the next one starts", self._config.pool_name
+                )
+                problems = await self._renew()
+                if problems:
+                    raise ChildProcessError("; ".join(problems))
+            if self._template is None:  # what was imported is not safe to fork
+                raise TemplateLost
+            return self._template
+
+    # Workers
+
+    async def _fork(self, template: Template, worker: str) -> Launched:
+        generation = self.generation
+        with ExitStack() as theirs, ExitStack() as ours:
+            pipes = [open_pipe() for _ in range(FORK_FDS)]
+            (stdin_r, stdin_w), (stdout_r, stdout_w), (stderr_r, stderr_w), (line_r, line_w) = pipes
+            given = [stdin_r, stdout_w, stderr_w, line_r]
+            for fd in given:
+                theirs.callback(close_end, fd)
+            for fd in (stdin_w, stdout_r, stderr_r):
+                ours.callback(close_end, fd)
+            process = await template.fork(worker, given, line_w)
+            ours.pop_all()
+        link = PipeLink(stdout_r, stdin_w, self._config.max_frame_bytes)
+        return Launched(process, link, Output(stderr_r, log_lines_of(worker)), generation)
+
+    async def _spawn(self, launcher: SpawnLauncher, worker: str) -> Launched:
+        return replace(await launcher.launch(worker), generation=self.generation)

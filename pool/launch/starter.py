@@ -1,0 +1,110 @@
+"""Starts child processes off the event loop, each with a lifeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from subprocess import Popen
+
+import anyio
+
+from pool.launch.descriptors import close_end, open_pipe
+from pool.launch.lifeline import guard
+from pool.launch.process import ChildProcess
+
+Command = Callable[[int], list[str]]
+"""Makes the command line, given the number of the lifeline's descriptor."""
+
+OpenStdin = Callable[[], tuple[int, int]]
+"""Returns the child's end and ours."""
+
+
+@dataclass(slots=True)
+class Started:
+    """A new child and our ends of its stdio, until somebody takes them."""
+
+    popen: Popen[bytes]
+    stdin: int
+    stdout: int
+    stderr: int
+    lifeline: int
+
+    def watch(self) -> ChildProcess:
+        """Watch the process from here on; its lifeline is let go when it has been reaped."""
+        try:
+            process = ChildProcess(self.popen)
+        except BaseException:
+            self.abort()
+            raise
+        process.exited.add_done_callback(lambda _: close_end(self.lifeline))
+        return process
+
+    def abort(self) -> None:
+        """Nobody wants the child any more: kill and reap it."""
+        self.popen.kill()
+        for fd in (self.stdin, self.stdout, self.stderr, self.lifeline):
+            close_end(fd)
+        self.popen.wait()
+
+
+class Starter:
+    """Starting a process blocks until its exec: that is done in threads, `at_once` at a time."""
+
+    def __init__(self, at_once: int) -> None:
+        self._threads = ThreadPoolExecutor(at_once, "bridgepool-launch")
+
+    async def start(
+        self, command: Command, environment: dict[str, str], open_stdin: OpenStdin = open_pipe
+    ) -> Started:
+        """Start a process in a session of its own; raise `OSError` if that is impossible.
+
+        Cancelled, it leaves nothing behind.
+        """
+        loop = asyncio.get_running_loop()
+        starting = loop.run_in_executor(self._threads, _start, command, environment, open_stdin)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # The thread cannot be stopped; what it brings is killed when it arrives.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([starting])
+            if starting.exception() is None:
+                starting.result().abort()
+            raise
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False)
+
+
+def _start(command: Command, environment: dict[str, str], open_stdin: OpenStdin) -> Started:
+    with ExitStack() as undo:
+        stdin_r, stdin_w = _open(open_stdin, undo)
+        (stdout_r, stdout_w), (stderr_r, stderr_w), (line_r, line_w) = (
+            _open(open_pipe, undo) for _ in range(3)
+        )
+        popen = Popen(
+            command(line_r),
+            stdin=stdin_r,
+            stdout=stdout_w,
+            stderr=stderr_w,
+            env=environment,
+            pass_fds=(line_r,),
+            start_new_session=True,
+        )
+        undo.callback(popen.wait)
+        undo.callback(popen.kill)
+        guard(line_r, popen.pid)
+        undo.pop_all()
+    for fd in (stdin_r, stdout_w, stderr_w, line_r):
+        close_end(fd)
+    return Started(popen, stdin_w, stdout_r, stderr_r, line_w)
+
+
+def _open(open_ends: OpenStdin, undo: ExitStack) -> tuple[int, int]:
+    ends = open_ends()
+    for fd in ends:
+        undo.callback(close_end, fd)
+    return ends
