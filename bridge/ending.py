@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import select
@@ -43,7 +44,8 @@ def watch_for_end_of_file(fd: int) -> None:
     call that holds the GIL keeps this thread from running; for that there is
     the pool's lifeline.
     """
-    threading.Thread(target=_watch, args=(fd,), name="bridge-end-of-file", daemon=True).start()
+    # Not `threading.Thread`, whose `start` waits until the thread has run.
+    _thread.start_new_thread(_watch, (fd,))
 
 
 def _watch(fd: int) -> None:

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, TypeVar
 
 import msgspec
@@ -90,8 +91,8 @@ class Bridge:
     def __init__(self) -> None:
         self._functions: dict[str, Callable[..., Any]] = {}
         self._commands: dict[str, Command] = {}
-        self._preload: list[Callable[..., Any]] = []
-        self._on_start: list[Callable[..., Any]] = []
+        self._preload: list[StartFunction] = []
+        self._on_start: list[StartFunction] = []
         self._adopt: Adopt | None = None
         self._drop: Drop | None = None
         self.tally = Tally()
@@ -107,7 +108,7 @@ class Bridge:
         It takes what `on_start` takes, and must leave no thread running and no
         descriptor open. A worker that is spawned runs it before `on_start`.
         """
-        self._preload.append(function)
+        self._preload.append(StartFunction(function))
         return function
 
     def on_start(self, function: F) -> F:
@@ -116,7 +117,7 @@ class Bridge:
         It takes nothing, or the pool's `options` decoded into the type of its
         one parameter.
         """
-        self._on_start.append(function)
+        self._on_start.append(StartFunction(function))
         return function
 
     def on_define(self, function: Adopt) -> Adopt:
@@ -140,11 +141,11 @@ class Bridge:
         return ["define"] if self._adopt is not None else []
 
     @property
-    def start_functions(self) -> list[Callable[..., Any]]:
+    def start_functions(self) -> list[StartFunction]:
         """What start-up runs, in order."""
         return [*self._preload, *self._on_start]
 
-    def take_preload(self) -> list[Callable[..., Any]]:
+    def take_preload(self) -> list[StartFunction]:
         """What a template runs before it forks; start-up does not run it again."""
         taken, self._preload = self._preload, []
         return taken
@@ -159,9 +160,11 @@ class Bridge:
         return command
 
     def check_signatures(self) -> None:
-        """Raise `TypeError` or `NameError` if a command's signature cannot be read."""
+        """Raise `TypeError` or `NameError` if the signature of a function cannot be read."""
         for name in self._functions:
             self.find(name)
+        for function in self.start_functions:
+            function.prepare()
 
     def adopt(self, session: str, key: str, version: str, definition: Raw) -> None:
         """Take over a definition that another worker made."""
@@ -174,13 +177,28 @@ class Bridge:
             self._drop(session, key)
 
 
-def call_with_options(function: Callable[..., Any], options: bytes) -> Any:
-    """Call a start-up function, its options decoded where it takes them.
+class StartFunction:
+    """A function of start-up, and how its options are read."""
 
-    Raises `msgspec.ValidationError` where they do not fit.
-    """
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters:
-        return function()
-    hints = typing.get_type_hints(function, include_extras=True)
-    return function(msgspec.json.decode(options, type=hints.get(parameters[0].name, Any)))
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = function.__name__
+        self._function = function
+
+    @cached_property
+    def _decode(self) -> Callable[[bytes], Any] | None:
+        parameters = list(inspect.signature(self._function).parameters.values())
+        if not parameters:
+            return None
+        hints = typing.get_type_hints(self._function, include_extras=True)
+        return msgspec.json.Decoder(hints.get(parameters[0].name, Any)).decode
+
+    def prepare(self) -> None:
+        """Read the signature now rather than at the first call."""
+        _ = self._decode
+
+    def __call__(self, options: bytes) -> Any:
+        """Call the function, with its options where it takes them.
+
+        Raises `msgspec.ValidationError` where they do not fit.
+        """
+        return self._function() if self._decode is None else self._function(self._decode(options))

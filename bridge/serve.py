@@ -23,7 +23,7 @@ from bridge.messages import (
     failure,
     success,
 )
-from bridge.registry import Bridge, Command, call_with_options
+from bridge.registry import Bridge, Command
 from bridge.report import report
 from bridge.runner import SerialRunner
 from bridge.wire import ResultTooLarge, Wire
@@ -147,7 +147,7 @@ class Server:
             return
         for function in self._bridge.start_functions:
             try:
-                made = call_with_options(function, options)
+                made = function(options)
                 if hasattr(made, "__await__"):
                     self._runner.run_coroutine(made)
             except Exception as error:

@@ -42,8 +42,13 @@ class Waiter:
             self.future.set_exception(error)
 
 
-def admit(supervisor: Supervisor | None, forks_at_open: int, name: str) -> Supervisor:
-    """Return the supervisor if it takes work now, else raise why not."""
+def admit(
+    supervisor: Supervisor | None, forks_at_open: int, name: str, *, even_failed: bool = False
+) -> Supervisor:
+    """Return the supervisor if it takes work now, else raise why not.
+
+    `even_failed` is for what may mend a pool that refuses work.
+    """
     if supervisor is None:
         raise PoolClosed(f"{name}: the pool is not open; use `async with` or `await pool.open()`")
     if fork_count() != forks_at_open:
@@ -56,7 +61,7 @@ def admit(supervisor: Supervisor | None, forks_at_open: int, name: str) -> Super
             "or use SyncWorkerPool from threads"
         )
     supervisor.probe_if_due()
-    if not supervisor.takes_work:
+    if not (supervisor.takes_work or (even_failed and supervisor.may_grow)):
         raise _refusal(supervisor, name)
     return supervisor
 

@@ -16,21 +16,24 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What there is.
+    """What there is, and what is wanted besides what callers ask for.
 
-    `starting` and `serving` workers (ready, none of their slots abandoned);
-    of these `busy`; `waiting` checkouts; `keep`, the workers that were in
-    service and were not dismissed, lost ones included; `floor`, the workers
-    wanted without demand (`min_ready`, `wait_ready`); `abandoned` workers.
+    There are `starting` workers; `serving` ones (ready, in service, none of
+    their slots abandoned), of these `busy`; `spare` ones (ready, held back);
+    `abandoned` ones; and `waiting` checkouts. Wanted are `keep`, the workers that
+    were in service and were not dismissed, lost ones included; `floor`, in any
+    case (`min_ready`, `wait_ready`); and `reserve` spares.
     """
 
-    starting: int
-    serving: int
-    busy: int
-    waiting: int
-    keep: int
-    floor: int
-    abandoned: int
+    starting: int = 0
+    serving: int = 0
+    busy: int = 0
+    waiting: int = 0
+    spare: int = 0
+    abandoned: int = 0
+    keep: int = 0
+    floor: int = 0
+    reserve: int = 0
 
 
 def wanted(limits: Limits, counts: Counts) -> int:
@@ -45,7 +48,13 @@ def wanted(limits: Limits, counts: Counts) -> int:
     return min(limits.size, max(counts.floor, counts.keep - counts.abandoned, demand))
 
 
+def promotions(limits: Limits, counts: Counts) -> int:
+    """How many spares to put in service now: one that is ready comes before one that starts."""
+    return max(0, min(counts.spare, wanted(limits, counts) - counts.serving))
+
+
 def starts(limits: Limits, counts: Counts) -> int:
     """How many workers to launch now; those under way count against the concurrency."""
-    missing = wanted(limits, counts) - counts.serving - counts.starting
+    there = counts.serving + counts.spare + counts.starting
+    missing = wanted(limits, counts) + counts.reserve - there
     return max(0, min(missing, limits.start_concurrency - counts.starting))

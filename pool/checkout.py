@@ -8,7 +8,7 @@ leave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 S = TypeVar("S")
@@ -50,10 +50,6 @@ class CheckoutQueue(Generic[S]):
     @property
     def idle(self) -> int:
         return len(self._idle)
-
-    def idle_slots(self) -> Iterator[S]:
-        """The idle slots, the one that idles longest first."""
-        return iter(list(self._idle))
 
     def take(self) -> S | None:
         """Take the slot that was given back last; None if there is no idle one."""

@@ -75,7 +75,9 @@ class Desk:
 
     def offer(self, slot: Slot[Worker]) -> None:
         """Give a free slot to who waits longest, or let it idle, if its worker serves."""
-        if not slot.worker.is_ready:
+        if slot.worker.is_released:
+            slot.worker.go_if_released()
+        if not slot.worker.is_ready or slot.worker.is_released:
             return
         now = self._loop.time()
         if self._queue.offer(slot, now) is None:
@@ -86,9 +88,6 @@ class Desk:
         """Lend none of its slots any more."""
         for slot in worker.slots:
             self._queue.withdraw(slot)
-
-    def idle_workers(self) -> list[Worker]:
-        return [slot.worker for slot in self._queue.idle_slots()]
 
     # Waiting
 

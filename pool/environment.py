@@ -38,14 +38,25 @@ class Environment:
         self.verdict = Verdict.BEING_ASKED
         return True
 
+    async def renew(self) -> tuple[str, ...]:
+        """Validate again, whatever is known; a failure does not undo an earlier success."""
+        problems = await self._ask()
+        if not problems:
+            self.verdict, self.problems = Verdict.VALID, problems
+        return problems
+
     async def validate(self) -> tuple[str, ...]:
         """Return the problems, a sentence each; nothing if the environment is fit."""
         try:
-            self.problems = await self._validate()
-        except Exception as error:
-            self.problems = (f"the check itself failed: {error!r}",)
+            self.problems = await self._ask()
         except BaseException:
             self.verdict = Verdict.UNKNOWN
             raise
         self.verdict = Verdict.INVALID if self.problems else Verdict.VALID
         return self.problems
+
+    async def _ask(self) -> tuple[str, ...]:
+        try:
+            return await self._validate()
+        except Exception as error:
+            return (f"the check itself failed: {error!r}",)

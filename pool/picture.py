@@ -14,21 +14,24 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
     """The pool at this moment."""
     now = supervisor.now()
     counters = supervisor.counters
-    workers = tuple(_describe(worker, now) for worker in supervisor.workers.values())
+    workers = tuple(_describe(worker, now) for worker in supervisor.roster)
     by_state = Counter(worker.state for worker in workers)
     return PoolStats(
         name=supervisor.config.pool_name,
         state=supervisor.state,
+        start_method=supervisor.start_method,
+        generation=supervisor.generation,
         size=supervisor.config.size,
         overflow=supervisor.config.overflow,
         total=len(workers),
         starting=by_state["starting"],
         idle=by_state["idle"],
         busy=by_state["busy"],
+        spare=by_state["spare"],
         abandoned=by_state["abandoned"],
         stopping=by_state["stopping"],
         waiting=supervisor.desk.waiting,
-        inflight_calls=sum(worker.unanswered for worker in supervisor.workers.values()),
+        inflight_calls=sum(worker.unanswered for worker in supervisor.roster),
         checkouts=dict(counters.checkouts),
         calls=dict(counters.calls),
         worker_starts=counters.worker_starts,
@@ -46,7 +49,9 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
 
 def _describe(worker: Worker, now: float) -> WorkerStats:
     age = now - worker.launched_at
-    return WorkerStats(worker.name, worker.pid, _state(worker), worker.finished_calls, age)
+    return WorkerStats(
+        worker.name, worker.pid, worker.generation, _state(worker), worker.finished_calls, age
+    )
 
 
 def _state(worker: Worker) -> str:
@@ -56,4 +61,6 @@ def _state(worker: Worker) -> str:
         return "stopping"
     if worker.has_abandoned:
         return "abandoned"
+    if worker.is_spare:
+        return "spare"
     return "busy" if worker.is_busy else "idle"

@@ -25,6 +25,7 @@ from pool.launch.spawn import SpawnLauncher
 from pool.lease import Checkout
 from pool.lifecycle import PoolState
 from pool.picture import take_picture
+from pool.reload import reload
 from pool.retries import may_retry, pause, poisoned
 from pool.stats import PoolStats
 from pool.supervisor import Supervisor
@@ -177,6 +178,20 @@ class WorkerPool:
 
     def _open_supervisor(self) -> Supervisor:
         return admit(self._supervisor, self._forks, self.name)
+
+    async def reload(self) -> None:
+        """Replace all workers, one at a time, by workers with fresh code and environment.
+
+        No call is lost and capacity is never below `size - 1`: a worker goes
+        when its replacement is ready and its calls are finished. Returns when
+        the last one has gone. Calls of `reload` come one after the other.
+
+        Raises `EnvironmentInvalid`, and nothing has changed; `WorkerStartError`
+        if a replacement cannot start, and the workers that are left stay;
+        `PoolClosed`. Cancelled, the workers that are left stay too.
+        """
+        supervisor = admit(self._supervisor, self._forks, self.name, even_failed=True)
+        await reload(supervisor)
 
     # Closing
 

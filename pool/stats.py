@@ -26,10 +26,15 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStats:
-    """One worker at one moment. `age` is in seconds since its launch."""
+    """One worker at one moment.
+
+    `generation` is that of the code it was launched with, None before it was;
+    `age` is in seconds since its launch.
+    """
 
     name: str
     pid: int | None
+    generation: int | None
     state: str
     calls: int
     age: float
@@ -39,7 +44,9 @@ class WorkerStats:
 class PoolStats:
     """The pool at one moment.
 
-    `total` workers are `starting`, `idle`, `busy`, `abandoned` or `stopping`;
+    `start_method` is how workers are started in fact; `generation` counts the
+    templates (with "spawn": the validations) that workers came from so far.
+    `total` workers are `starting`, `idle`, `busy`, `spare`, `abandoned` or `stopping`;
     `waiting` checkouts are in the queue; `inflight_calls` have no reply yet.
     `worker_starts` counts processes launched, `failed_starts` those of them
     that never got to work, `replacements` workers that were lost in service.
@@ -48,12 +55,15 @@ class PoolStats:
 
     name: str
     state: PoolState
+    start_method: str
+    generation: int
     size: int
     overflow: int
     total: int
     starting: int
     idle: int
     busy: int
+    spare: int
     abandoned: int
     stopping: int
     waiting: int
@@ -75,6 +85,7 @@ class PoolStats:
         """The counts that matter to a person who reads an error."""
         return (
             f"{self.total} workers of {self.size}+{self.overflow}: {self.idle} idle, "
-            f"{self.busy} busy, {self.starting} starting, {self.abandoned} abandoned, "
+            f"{self.busy} busy, {self.starting} starting, {self.spare} spare, "
+            f"{self.abandoned} abandoned, "
             f"{self.stopping} stopping; {self.waiting} waiting"
         )

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from pool.capacity import Counts, Limits, starts
+from pool.capacity import Counts, Limits, promotions, starts, wanted
 from pool.config import PoolConfig
 from pool.desk import Desk
 from pool.environment import Environment
@@ -27,6 +27,7 @@ from pool.idle import IdleWatch
 from pool.launch import Launcher
 from pool.lifecycle import POOL, PoolEvent, PoolState, WorkerState, advance
 from pool.restarts import EARLY_LOSS, RestartPolicy
+from pool.roster import Roster
 from pool.sessions import SESSION_TTL, SessionStore
 from pool.shutdown import Shutdown
 from pool.slots import Slot
@@ -47,7 +48,7 @@ class Supervisor:
         self.config = config
         self.state = PoolState.NEW
         self.desk = Desk(config.max_waiting, self._slot_idles, self._slots_changed)
-        self.workers: dict[str, Worker] = {}
+        self.roster = Roster()
         self.counters = Counters()
         self.sessions = SessionStore()
         self.environment = Environment(launcher.validate)
@@ -58,6 +59,7 @@ class Supervisor:
         self._decided: asyncio.Queue[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = (
             asyncio.Queue()
         )
+        self.reloading = asyncio.Lock()
         self._keep = 0
         self._names = 0
         self._timers = Timers()
@@ -95,7 +97,7 @@ class Supervisor:
             tasks.start_soon(work, name=name)
 
     def _end_workers(self) -> None:
-        for worker in list(self.workers.values()):
+        for worker in self.roster:
             if worker.is_idle and not self._shutdown.is_hurried:
                 worker.retire("drain")
             else:
@@ -103,7 +105,7 @@ class Supervisor:
         self._check_all_gone()
 
     def _kill_workers(self) -> None:
-        for worker in list(self.workers.values()):
+        for worker in self.roster:
             worker.kill("drain", "was killed because the pool was terminated")
 
     def _shut_door(self) -> None:
@@ -139,7 +141,7 @@ class Supervisor:
         self._kill_workers()
 
     def _check_all_gone(self) -> None:
-        if self._shutdown.work_done.is_set() and not self.workers:
+        if self._shutdown.work_done.is_set() and not self.roster:
             self._shutdown.all_gone.set()
 
     # Decisions
@@ -152,13 +154,17 @@ class Supervisor:
         """Start the workers that are missing now, as far as limits and back-off allow."""
         if self.state in (PoolState.NEW, PoolState.CLOSED) or self._shutdown.work_done.is_set():
             return
+        for spare in self.roster.spares()[: promotions(self._limits, self.counts())]:
+            self.put_in_service(spare)
+        for spare in self.roster.spares()[self.counts().reserve :]:
+            spare.retire("unwanted")
         missing = starts(self._limits, self.counts())
         if missing and self._may_start_now():
             verdict = self.restarts.verdict(self.now())
             if verdict.at_most is not None:
                 missing = min(missing, verdict.at_most - self.counts().starting)
             for _ in range(missing):
-                self._start_worker()
+                self.start_worker()
 
     def _may_start_now(self) -> bool:
         """Whether the environment is known to be fit and no back-off is pending."""
@@ -176,8 +182,23 @@ class Supervisor:
         self.rebalance()
 
     @property
+    def start_method(self) -> str:
+        """How workers are started in fact."""
+        return self._launcher.start_method
+
+    @property
+    def generation(self) -> int:
+        """Of the code and environment that a worker would be launched with now."""
+        return self._launcher.generation
+
+    @property
     def is_closed(self) -> bool:
         return self.state is PoolState.CLOSED
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether workers may still be added: neither draining nor closed."""
+        return self.state in (PoolState.OPEN, PoolState.FAILED)
 
     @property
     def takes_work(self) -> bool:
@@ -214,33 +235,36 @@ class Supervisor:
 
     def counts(self) -> Counts:
         """What there is, as the decision about starts sees it."""
-        serving = busy = starting = abandoned = 0
-        for worker in self.workers.values():
-            if worker.state is WorkerState.STARTING:
-                starting += 1
-            elif worker.is_ready and worker.has_abandoned:
-                abandoned += 1
-            elif worker.is_ready:
-                serving += 1
-                busy += worker.is_busy
-        keep = floor = 0
-        if not self._shutdown.has_begun:
-            keep, floor = self._keep, max(self.config.min_ready, self.desk.ready_wanted)
-        return Counts(starting, serving, busy, self.desk.waiting, keep, floor, abandoned)
+        if self._shutdown.has_begun:
+            return self.roster.counts(self.desk.waiting, keep=0, floor=0, spares=0)
+        floor = max(self.config.min_ready, self.desk.ready_wanted)
+        return self.roster.counts(self.desk.waiting, self._keep, floor, self.config.spares)
 
-    def _start_worker(self) -> None:
+    def start_worker(self, *, stands_in: bool = False) -> Worker:
+        """Launch a worker; one that stands in counts for nothing before it is put in service."""
         self._names += 1
         name = f"{self.config.pool_name}-{self._names}"
         worker = Worker(name, self.config, self._launcher, self.sessions, self)
-        self.workers[name] = worker
+        self.roster.add(worker, stands_in=stands_in)
         self.counters.worker_starts += 1
         self._decided.put_nowait((partial(self._supervise, worker), name))
+        return worker
+
+    def put_in_service(self, worker: Worker) -> None:
+        """Lend its slots from here on."""
+        self.roster.admit(worker)
+        worker.in_service = True
+        for slot in worker.slots:
+            self.desk.offer(slot)
+        serving = self.counts().serving
+        self._keep = max(self._keep, min(self.config.size, serving))
+        self.desk.tell_serving(serving)
 
     async def _supervise(self, worker: Worker) -> None:
         try:
             await worker.run()
         finally:
-            del self.workers[worker.name]
+            self.roster.remove(worker)
             self._worker_exited(worker)
             self._check_all_gone()
 
@@ -254,16 +278,40 @@ class Supervisor:
 
     async def _validate(self) -> None:
         problems = await self.environment.validate()
-        self.counters.validations["failed" if problems else "ok"] += 1
+        self._count_validation(problems)
         if not problems:
             self._timers.cancel("environment")
             self.rebalance()
             return
-        text = f"{self.config.pool_name}: the environment cannot run the bridge: "
-        text += "; ".join(problems)
-        _log.warning("%s", text, extra={"pool": self.config.pool_name})
+        _log.warning("%s", self._unfit(problems), extra={"pool": self.config.pool_name})
         self._timers.set("environment", self.now() + ENVIRONMENT_RETRY, self.rebalance)
-        self.desk.fail_all(lambda: EnvironmentInvalid(text, problems))
+        self.desk.fail_all(lambda: self._unfit(problems))
+
+    async def renew_environment(self) -> None:
+        """Validate again, which begins a new generation.
+
+        Raises `EnvironmentInvalid` if it fails; the present generation stays.
+        """
+        problems = await self.environment.renew()
+        self._count_validation(problems)
+        if problems:
+            raise self._unfit(problems)
+        self.restarts.succeeded()
+        if self.state is PoolState.FAILED:
+            self.state = advance(POOL, self.state, PoolEvent.PROBE)
+        self.rebalance()
+
+    def revert_generation(self) -> None:
+        """Start workers from the generation before, if that is still possible."""
+        self._launcher.revert()
+
+    def _count_validation(self, problems: tuple[str, ...]) -> None:
+        self.counters.validations["failed" if problems else "ok"] += 1
+
+    def _unfit(self, problems: tuple[str, ...]) -> EnvironmentInvalid:
+        reasons = "; ".join(problems)
+        text = f"{self.config.pool_name}: the environment cannot run the bridge: {reasons}"
+        return EnvironmentInvalid(text, problems)
 
     # What workers report (the Owner protocol)
 
@@ -272,22 +320,28 @@ class Supervisor:
         if self.restarts.last_cause is not None:
             proved_at = self.now() + EARLY_LOSS
             self._timers.set("proved", proved_at, lambda: self._outlived_its_start(worker))
-        for slot in worker.slots:
-            self.desk.offer(slot)
-        serving = self.counts().serving
-        self._keep = max(self._keep, min(self.config.size, serving))
-        self.desk.tell_serving(serving)
+        if not self.roster.stands_in(worker) and not self._is_surplus():
+            self.put_in_service(worker)
         self.rebalance()
+
+    def _is_surplus(self) -> bool:
+        """Whether a worker that is ready now is to be held back, as a spare."""
+        counts = self.counts()
+        enough = counts.serving >= wanted(self._limits, counts)
+        return enough and counts.spare <= counts.reserve
 
     def worker_leaves(self, worker: Worker) -> None:
         self.desk.withdraw(worker)
+        if worker.state is WorkerState.KILLING and worker.finished_calls:
+            # It did start well, so nothing about its end can forbid another start.
+            self.rebalance()
 
     def call_finished(self, worker: Worker) -> None:
         if worker.finished_calls == 1:
             self.restarts.succeeded()
 
     def slot_abandoned(self, slot: Slot[Worker]) -> None:
-        ready = (worker for worker in self.workers.values() if worker.is_ready)
+        ready = (worker for worker in self.roster if worker.is_ready)
         abandoned = [worker for worker in ready if worker.has_abandoned]
         for worker in abandoned[: -self.config.size]:
             worker.kill("timeout", "was one of too many that had not ended abandoned calls")
@@ -348,7 +402,7 @@ class Supervisor:
     # Slots
 
     def _slot_idles(self, worker: Worker) -> None:
-        if self.config.idle_timeout is not None or len(self.workers) > self.config.size:
+        if self.config.idle_timeout is not None or len(self.roster) > self.config.size:
             self._idle.watch(worker)
 
     def _slots_changed(self) -> None:
@@ -357,12 +411,12 @@ class Supervisor:
             self.rebalance()
 
     def _dismiss(self, worker: Worker) -> None:
-        self.desk.withdraw(worker)
         worker.retire("idle")
         self._keep = min(self._keep, self.counts().serving)
+        self.rebalance()
 
     def _is_out_of_work(self) -> bool:
-        return not self.desk.waiting and not any(w.is_busy for w in self.workers.values())
+        return not self.desk.waiting and not any(w.is_busy for w in self.roster)
 
     # Chores
 
@@ -372,8 +426,8 @@ class Supervisor:
             chore()
 
     def _ping_idle(self) -> None:
-        for worker in self.desk.idle_workers():
-            if not worker.unanswered:
+        for worker in self.roster:
+            if worker.is_idle and not worker.unanswered:
                 worker.ping()
 
     def _expire_sessions(self) -> None:

@@ -137,6 +137,10 @@ class SyncWorkerPool:
         """A frozen picture of this moment."""
         return self._open_portal().call(self._pool.stats)
 
+    def reload(self) -> None:
+        """Replace all workers by fresh ones: see `WorkerPool.reload`."""
+        self._run(self._pool.reload)
+
     def drain(self) -> None:
         """Finish all work, then close: see `WorkerPool.drain`."""
         self._end(self._pool.drain)

@@ -50,7 +50,9 @@ class Worker:
     """A supervised child. `run` is its whole life; the rest is called meanwhile.
 
     `reason` says why it left, in the words of the metric of worker exits;
-    `error` is what it failed of, unless it was asked to end.
+    `error` is what it failed of, unless it was asked to end. `in_service` is set
+    when its slots are lent, and not for a spare; `settled` is done when it is
+    ready or gone, `gone` when it is gone.
     """
 
     def __init__(
@@ -69,6 +71,9 @@ class Worker:
         self.last_active = 0.0
         self.reason = ""
         self.error: WorkerError | None = None
+        self.in_service = False
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._config = config
         self._launcher = launcher
         self._sessions = sessions
@@ -78,8 +83,10 @@ class Worker:
         self._seen = sessions.attach()
         self._shares_definitions = False
         self._launched: Launched | None = None
+        self._starting: anyio.CancelScope | None = None
         self._talk: Conversation | None = None
         self._left: asyncio.Future[None] = self._loop.create_future()
+        self._released = ""
         self._what = ""
 
     # What others read
@@ -108,6 +115,21 @@ class Worker:
     def is_ready(self) -> bool:
         """Whether it takes calls."""
         return self.state is WorkerState.READY
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether it could take calls and is held back."""
+        return self.is_ready and not self.in_service
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it goes as soon as its calls are finished."""
+        return bool(self._released)
+
+    @property
+    def generation(self) -> int | None:
+        """Of the code and environment that it was launched with; None before that."""
+        return self._launched.generation if self._launched else None
 
     @property
     def is_busy(self) -> bool:
@@ -143,6 +165,8 @@ class Worker:
                 if self._launched is not None:
                     await bury(self._launched, lost=self.reason == "")
                 self._conclude()
+                self._settle()
+                self.gone.set_result(None)
 
     async def _start_or_leave(self) -> None:
         if self.state is not WorkerState.STARTING:
@@ -155,12 +179,14 @@ class Worker:
 
     async def _start(self) -> None:
         self.launched_at = self._loop.time()
-        with anyio.move_on_after(self._config.start_timeout) as limit:
+        with anyio.move_on_after(self._config.start_timeout) as self._starting:
             answer = await self._launch()
             await _first_of(answer, self._left)
-        if limit.cancelled_caught:
+        if self.state is not WorkerState.STARTING:
+            return
+        if self._starting.cancelled_caught:
             self.kill("start", f"was not ready within {self._config.start_timeout:g} s")
-        elif self.state is WorkerState.STARTING:
+        else:
             self._finish_handshake(answer.result())
 
     async def _launch(self) -> asyncio.Future[Reply]:
@@ -185,7 +211,12 @@ class Worker:
         self._shares_definitions = "define" in capabilities(reply)
         self.ready_at = self.last_active = self._loop.time()
         self.state = advance(WORKER, self.state, WorkerEvent.HANDSHAKEN)
+        self._settle()
         self._owner.worker_ready(self)
+
+    def _settle(self) -> None:
+        if not self.settled.done():
+            self.settled.set_result(None)
 
     def _conclude(self) -> None:
         """Settle why it ended, now that everything about it is known, and end every call."""
@@ -218,6 +249,17 @@ class Worker:
         self.reason = reason
         self._leave(WorkerEvent.RETIRE, f"was retired ({reason})")
 
+    def release(self, reason: str) -> None:
+        """Have it finish its calls, then exit; nobody gets it any more."""
+        self._released = reason
+        self._owner.worker_leaves(self)
+        self.go_if_released()
+
+    def go_if_released(self) -> None:
+        """It may have finished its last call."""
+        if self._released and self.is_idle:
+            self.retire(self._released)
+
     def kill(self, reason: str, what: str) -> None:
         """Kill it now, in any state; `what` completes the sentence "the worker ..."."""
         if self.state is WorkerState.EXITED:
@@ -239,6 +281,8 @@ class Worker:
         self._what = what
         if not self._left.done():
             self._left.set_result(None)
+        if self._launched is None and self._starting is not None:
+            self._starting.cancel()  # a launch may have to wait for an import
         self._owner.worker_leaves(self)
 
     def is_there(self) -> bool:

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from bridge import Bridge, current_session, define, forget, forget_all
-from bridge.dspy_bridge.lm import LMConfig, error_details, make_lm, token_usage
+from bridge.dspy_bridge.echo_lm import make_echo_lm
+from bridge.dspy_bridge.lm import LMConfig, error_details, import_backend, make_lm, token_usage
 from bridge.dspy_bridge.memory import memory_usage
 from bridge.dspy_bridge.programs import Program, ProgramData, Programs
 
@@ -28,6 +29,15 @@ class Options(Struct, forbid_unknown_fields=True):
     """What the pool's `options` may hold for this bridge."""
 
     lm: LMConfig | None = None
+
+
+@bridge.preload
+def preload(options: Options) -> None:
+    """What workers can share: the LM's backend, and all that a first program loads."""
+    if options.lm is not None:
+        import_backend(options.lm)
+    program = Programs().create("preload", "preload", "question -> answer", "predict")
+    _run(program, {"question": "Is it warm?"}, make_echo_lm())
 
 
 @bridge.on_start

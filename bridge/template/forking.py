@@ -16,8 +16,6 @@ from typing import NoReturn
 from bridge.ending import drop_unwritable_output
 from bridge.lifeline import hold
 
-_COMM = "/proc/self/comm"
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -49,8 +47,9 @@ def settle(place: Place) -> None:
 
 def show_name(name: str) -> None:
     """Have `ps` and `top` show the end of a name, which the kernel cuts to 15 characters."""
-    with open(_COMM, "w") as file:  # noqa: PTH123
-        file.write(name[-15:])
+    fd = os.open("/proc/self/comm", os.O_WRONLY)
+    os.write(fd, name[-15:].encode())
+    os.close(fd)
 
 
 def reseed() -> None:

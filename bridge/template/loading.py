@@ -8,13 +8,13 @@ import importlib.metadata
 import platform
 import sys
 import time
-import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
 from bridge.check import problems
 from bridge.messages.template import Explanation, ImportCost, Load
-from bridge.registry import Bridge, call_with_options
+from bridge.registry import Bridge
+from bridge.report import report
 from bridge.target import load
 from bridge.template.imports import ImportWatch
 
@@ -64,20 +64,18 @@ class Loading:
         try:
             return load(self._target)
         except Exception as error:
-            traceback.print_exc()
-            raise Unloadable(f"importing {self._target!r} raised {_brief(error)}") from error
+            raise _unloadable(f"importing {self._target!r}", error) from error
 
     def _preload(self, bridge: Bridge) -> None:
         options = bytes(self._order.options)
         for function in bridge.take_preload():
             try:
-                made = call_with_options(function, options)
+                made = function(options)
                 if hasattr(made, "__await__"):
                     asyncio.run(_wait_for(made))
             except Exception as error:
-                traceback.print_exc()
-                raise Unloadable(f"preload {function.__name__!r} raised {_brief(error)}") from error
-            self._watch.look(f"preload {function.__name__!r}")
+                raise _unloadable(f"preload {function.name!r}", error) from error
+            self._watch.look(f"preload {function.name!r}")
 
     def explanation(self) -> Explanation:
         """What a person wants to know about it."""
@@ -98,8 +96,11 @@ async def _wait_for(awaitable: object) -> object:
     return await awaitable  # type: ignore[misc]
 
 
-def _brief(error: Exception) -> str:
-    return "".join(traceback.format_exception_only(error)).strip()
+def _unloadable(what: str, error: Exception) -> Unloadable:
+    """In brief for the pool, in full on stderr; without secrets in both."""
+    told = report(0, error)
+    print(told.traceback, file=sys.stderr)
+    return Unloadable(f"{what} raised {told.error_type}: {told.error}")
 
 
 def memory() -> int:

@@ -129,6 +129,10 @@ class Launcher(Protocol):
         """
         ...
 
+    def revert(self) -> None:
+        """Go back to the generation before the present one, if it is still there."""
+        ...
+
     async def launch(self, worker: str) -> Launched:
         """Start a process for the worker of that name; raise `OSError` if that is impossible.
 

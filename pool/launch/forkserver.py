@@ -40,6 +40,7 @@ class ForkLauncher:
         self._config = config
         self._starter = Starter(1)
         self._template: Template | None = None
+        self._previous: Template | None = None
         self._templates: set[Template] = set()
         self._fallback: SpawnLauncher | None = None
         self._renewing = asyncio.Lock()
@@ -52,6 +53,15 @@ class ForkLauncher:
     async def validate(self) -> tuple[str, ...]:
         async with self._renewing:
             return await self._renew()
+
+    def revert(self) -> None:
+        if self._previous is None or self._previous.is_lost:
+            return
+        if self._template is not None:
+            self._template.retire()
+        self._template, self._previous, self._fallback = self._previous, None, None
+        self._template.resume()
+        self.generation -= 1
 
     async def launch(self, worker: str) -> Launched:
         for _ in range(ATTEMPTS):
@@ -125,9 +135,9 @@ class ForkLauncher:
     def _adopt(self, template: Template, hazards: list[str]) -> None:
         """Start all workers from this template from now on, or spawn them."""
         self.generation += 1
-        previous, self._template, self._fallback = self._template, template, None
-        if previous is not None:
-            previous.retire()
+        self._previous, self._template, self._fallback = self._template, template, None
+        if self._previous is not None:
+            self._previous.retire()
         if hazards:
             self._fall_back(hazards)
 

@@ -45,6 +45,9 @@ class SpawnLauncher:
             self._environment = environment
         return problems
 
+    def revert(self) -> None:
+        """There is nothing to go back to: code is read anew by each worker."""
+
     async def launch(self, worker: str) -> Launched:
         generation = self.generation
         started = await self._starter.start(

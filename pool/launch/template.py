@@ -154,7 +154,7 @@ class Template:
         while not self.is_lost and (payload := self._decoder.next()) is not None:
             self._hear(payload)
         if not data and not self.is_lost:
-            self.kill()
+            self.close()
 
     def _hear(self, payload: bytes) -> None:
         try:
@@ -199,6 +199,10 @@ class Template:
         self._is_retired = True
         if not self._workers:
             self.close()
+
+    def resume(self) -> None:
+        """Undo `retire`; of no use if it has gone."""
+        self._is_retired = False
 
     def close(self) -> None:
         """Have it exit; `exited` tells when it has."""

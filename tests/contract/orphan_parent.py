@@ -50,39 +50,40 @@ def make_pool(case: str, method: Any) -> WorkerPool:
     return WorkerPool("bridge.faulty", size=3, options=FAULTY.get(case), start_method=method)
 
 
+async def reach_while_starting(case: str, pool: WorkerPool) -> None:
+    importing = Heard("importing")
+    asyncio.ensure_future(pool.wait_ready())  # noqa: RUF006
+    if case == "importing":
+        await importing.event.wait()
+    elif case != "validating":
+        await until(pool, lambda stats: sum(bool(w.pid) for w in stats.workers) == 2)
+
+
 async def reach(case: str, pool: WorkerPool) -> None:
-    if case in ("validating", "importing", "starting", "foreign starting"):
-        importing = Heard("importing")
-        asyncio.ensure_future(pool.wait_ready())  # noqa: RUF006
-        if case == "importing":
-            await importing.event.wait()
-        elif case != "validating":
-            await until(pool, lambda stats: sum(bool(w.pid) for w in stats.workers) == 2)
-        return
     await pool.wait_ready()
     commands = {"running": "sleep", "foreign running": "late", "holding the GIL": "hold_gil"}
     if case in commands:
         for _ in range(3):
             asyncio.ensure_future(pool.call(commands[case], {"seconds": 600}))  # noqa: RUF006
         await until(pool, lambda stats: stats.inflight_calls == 3)
-    pids = [worker.pid or 0 for worker in pool.stats().workers]
-    if case == "stopped":
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
     if case == "forked":
         multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)).start()
-    if case == "template killed":
+    signals = {"template killed": signal.SIGKILL, "template stopped": signal.SIGSTOP}
+    if case in signals:
         (template,) = children()
-        os.kill(template, signal.SIGKILL)
-    if case == "template stopped":
-        (template,) = children()
-        os.kill(template, signal.SIGSTOP)
+        os.kill(template, signals[case])
+    if case == "stopped":
+        for worker in pool.stats().workers:
+            os.kill(worker.pid or 0, signal.SIGSTOP)
 
 
 async def main(case: str, method: str) -> None:
     pool = make_pool(case, method)
     await pool.open()
-    await reach(case, pool)
+    if case in ("validating", "importing", "starting", "foreign starting"):
+        await reach_while_starting(case, pool)
+    else:
+        await reach(case, pool)
     pids = [str(worker.pid) for worker in pool.stats().workers if worker.pid]
     print("reached", *pids, flush=True)
     await asyncio.sleep(600)

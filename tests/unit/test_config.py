@@ -27,7 +27,7 @@ from pool.config import PoolConfig, PoolOptions
         ({"bridge": "a", "call_timeout": float("nan")}, "call_timeout=nan"),
         ({"bridge": "a", "size": 2, "min_ready": 3}, "min_ready=3 is more than size=2"),
         ({"bridge": "a", "start_method": "fork"}, "start_method"),
-        ({"bridge": "a", "spares": 1}, "spares=1 is not available yet"),
+        ({"bridge": "a", "spares": -1}, "spares=-1"),
         ({"argv": ["a"], "requires": ["b"]}, "requires"),
         ({"bridge": "a", "grace_period": None}, "grace_period cannot be None"),
         ({"bridge": "a", "size": None}, "size cannot be None"),

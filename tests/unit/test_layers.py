@@ -22,6 +22,7 @@ NAMES = {name_of(path) for path in FILES}
 PURE = {
     "bridge.frames",
     "bridge.messages",
+    "bridge.messages.template",
     "bridge.arguments",
     "pool.calls",
     "pool.capacity",
