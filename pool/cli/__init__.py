@@ -2,6 +2,7 @@
 
 import click
 
+from pool.cli.doctor import doctor
 from pool.cli.stress import stress
 
 
@@ -12,3 +13,4 @@ def main() -> None:
 
 
 main.add_command(stress)
+main.add_command(doctor)

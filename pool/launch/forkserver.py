@@ -7,15 +7,12 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 
-import anyio
-from msgspec import Raw
-
-from bridge.messages import to_json
-from bridge.messages.template import FORK_FDS, Load, Loaded, Unfit
+from bridge.messages.template import FORK_FDS, Unfit
 from pool.config import PoolConfig
 from pool.launch import Launched
-from pool.launch.command import interpreter, template_command, worker_environment
-from pool.launch.descriptors import close_end, open_pipe, open_socket_pair
+from pool.launch.command import interpreter
+from pool.launch.descriptors import close_end, open_pipe
+from pool.launch.loading import load_template, start_template
 from pool.launch.spawn import SpawnLauncher
 from pool.launch.starter import Starter
 from pool.launch.template import ForkRefused, Template, TemplateLost
@@ -78,8 +75,8 @@ class ForkLauncher:
     async def aclose(self) -> None:
         for template in self._templates:
             template.close()
-        if self._templates:
-            await asyncio.wait([template.exited for template in self._templates])
+        for template in list(self._templates):
+            await template.ended()
         self._starter.close()
         if self._fallback is not None:
             await self._fallback.aclose()
@@ -93,7 +90,7 @@ class ForkLauncher:
         except OSError as error:
             return (f"interpreter {interpreter(self._config)!r} cannot be run: {error.strerror}",)
         try:
-            answer = await self._load(template)
+            answer = await load_template(template, self._config)
         except BaseException:
             template.kill()
             raise
@@ -104,33 +101,11 @@ class ForkLauncher:
         return ()
 
     async def _start_template(self) -> Template:
-        started = await self._starter.start(
-            lambda fd: template_command(self._config, fd),
-            worker_environment(self._config),
-            open_socket_pair,
-        )
-        number = self.generation + 1
-        template = Template(f"{self._config.pool_name}-template-{number}", started)
+        name = f"{self._config.pool_name}-template-{self.generation + 1}"
+        template = await start_template(self._config, self._starter, name)
         self._templates.add(template)
         template.exited.add_done_callback(lambda _: self._templates.discard(template))
         return template
-
-    async def _load(self, template: Template) -> Loaded | Unfit:
-        order = Load(
-            self._config.max_frame_bytes,
-            Raw(to_json(self._config.options or {})),
-            self._config.requires,
-            self._config.requires_env,
-        )
-        try:
-            with anyio.move_on_after(self._config.start_timeout):
-                return await template.load(order)
-        except TemplateLost as error:
-            python = interpreter(self._config)
-            return Unfit([f"interpreter {python!r} {error}, before it had imported the bridge"])
-        template.kill()
-        allowed = self._config.start_timeout
-        return Unfit([f"importing {self._config.bridge!r} did not end within {allowed:g} s"])
 
     def _adopt(self, template: Template, hazards: list[str]) -> None:
         """Start all workers from this template from now on, or spawn them."""

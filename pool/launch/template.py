@@ -95,6 +95,11 @@ class Template:
         """Done when the process is reaped."""
         return self._process.exited
 
+    @property
+    def said(self) -> str:
+        """The last of what it wrote to stderr."""
+        return self._stderr.tail()
+
     # Asking
 
     async def load(self, order: Load) -> Loaded | Unfit:
@@ -102,7 +107,7 @@ class Template:
         try:
             await self._loop.sock_sendall(self._socket, frame(encode(order), _MAX_MESSAGE))
         except OSError:
-            await asyncio.wait([self.exited])
+            await self.ended()
         return await self._loaded
 
     async def fork(self, worker: str, fds: list[int], lifeline: int) -> ForkedProcess:
@@ -209,6 +214,10 @@ class Template:
         self._hang_up()
         self._overdue = self._loop.call_later(EXIT_WITHIN, self._process.kill)
 
+    async def ended(self) -> None:
+        """Wait until it is reaped."""
+        await asyncio.wait([self.exited])
+
     def kill(self) -> None:
         """End it for certain."""
         self._process.kill()
@@ -217,7 +226,7 @@ class Template:
     def _story(self) -> str:
         """How it ended, and the last it said."""
         returncode = self.exited.result() if self.exited.done() else None
-        said = self._stderr.tail().strip()[-2000:]
+        said = self.said.strip()[-2000:]
         return describe_exit(returncode) + (f", saying {said!r}" if said else "")
 
     def _hang_up(self) -> None:

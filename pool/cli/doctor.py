@@ -1,0 +1,151 @@
+"""`bridgepool doctor`: can this environment run a bridge, how, and at what cost?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import click
+
+from bridge.messages.template import Explanation, Loaded
+from pool.config import PoolConfig
+from pool.launch.command import interpreter, worker_environment
+from pool.launch.loading import Examination, examine
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object on the command line."""
+
+    name = "json"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        try:
+            decoded = json.loads(value)
+        except ValueError as error:
+            self.fail(f"it is not JSON: {error}", param, ctx)
+        if not isinstance(decoded, dict):
+            self.fail('an object is expected, such as \'{"lm": {"model": "local/echo"}}\'')
+        return decoded
+
+
+@click.command()
+@click.argument("target")
+@click.option("--options", type=JsonObject(), help="The bridge's start-up options, a JSON object.")
+@click.option("--python", help="The interpreter; this one if not given.")
+@click.option("--requires", multiple=True, metavar="DISTRIBUTION", help="It must be installed.")
+@click.option("--requires-env", multiple=True, metavar="VARIABLE", help="It must be set.")
+@click.option(
+    "--timeout", default=120.0, show_default=True, type=click.FloatRange(0, min_open=True)
+)
+@click.option("--format", "format_", default="text", type=click.Choice(["text", "json"]))
+def doctor(
+    target: str,
+    options: dict[str, Any] | None,
+    python: str | None,
+    requires: tuple[str, ...],
+    requires_env: tuple[str, ...],
+    timeout: float,
+    format_: str,
+) -> None:
+    """Validate the environment of TARGET as a pool would, and explain.
+
+    TARGET is package.module or package.module:name. Exits with 1 if a pool
+    could not run it. That workers could not be forked, only spawned, is no
+    failure.
+    """
+    try:
+        config = PoolConfig(
+            bridge=target,
+            options=options,
+            python=python,
+            requires=requires,
+            requires_env=requires_env,
+            start_timeout=timeout,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    findings = diagnose(config, asyncio.run(examine(config)))
+    click.echo(json.dumps(findings) if format_ == "json" else as_text(findings))
+    sys.exit(0 if findings["ok"] else 1)
+
+
+def diagnose(config: PoolConfig, examination: Examination) -> dict[str, Any]:
+    """All that was found out. Times in seconds, memory (PSS) in bytes."""
+    answer = examination.answer
+    environment = worker_environment(config)
+    findings: dict[str, Any] = {
+        "ok": isinstance(answer, Loaded),
+        "target": config.bridge,
+        "interpreter": interpreter(config),
+        "variables": {name: bool(environment.get(name)) for name in config.requires_env},
+    }
+    if not isinstance(answer, Loaded):
+        return {**findings, "problems": answer.problems, "stderr": examination.stderr}
+    findings["start_method"] = "spawn" if answer.hazards else "forkserver"
+    findings["hazards"] = answer.hazards
+    assert answer.explanation is not None
+    return {**findings, **_explained(answer.explanation)}
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "python": explanation.python,
+        "versions": explanation.versions,
+        "import_s": explanation.import_time,
+        "preload_s": explanation.preload_time,
+        "memory_before": explanation.memory_before,
+        "memory_after": explanation.memory_after,
+        "costliest": [
+            {"module": cost.module, "own_s": cost.own, "total_s": cost.total}
+            for cost in explanation.costliest
+        ],
+    }
+
+
+def as_text(findings: dict[str, Any]) -> str:
+    """The findings for people."""
+    lines = [
+        ("target", findings["target"]),
+        ("interpreter", _interpreter(findings)),
+        *(("variable", _variable(*item)) for item in findings["variables"].items()),
+        *(_found_unfit(findings) if not findings["ok"] else _found_fit(findings)),
+    ]
+    return "\n".join(f"{name:<12} {value}".rstrip() for name, value in lines)
+
+
+def _interpreter(findings: dict[str, Any]) -> str:
+    version = findings.get("python")
+    return f"{findings['interpreter']}" + (f" (Python {version})" if version else "")
+
+
+def _variable(name: str, is_set: bool) -> str:
+    return f"{name} is set" if is_set else f"{name} is not set"
+
+
+def _found_unfit(findings: dict[str, Any]) -> list[tuple[str, str]]:
+    said = [("stderr", line) for line in findings["stderr"].splitlines()]
+    problems = [("problem", problem) for problem in findings["problems"]]
+    return [*said, *problems, ("verdict", "a pool cannot run this bridge here")]
+
+
+def _found_fit(findings: dict[str, Any]) -> list[tuple[str, str]]:
+    versions = [f"{name} {version}" for name, version in findings["versions"].items()]
+    before, after = findings["memory_before"] / 1e6, findings["memory_after"] / 1e6
+    how = "each worker is a fresh interpreter" if findings["hazards"] else "workers are forked"
+    return [
+        ("versions", ", ".join(versions)),
+        ("import", f"{findings['import_s']:.2f} s, and {findings['preload_s']:.2f} s of preload"),
+        ("memory", f"{after:.0f} MB, of which {before:.0f} MB before the import"),
+        ("costliest", f"{'own ms':>8} {'total ms':>9}  module"),
+        *(("", _cost(cost)) for cost in findings["costliest"]),
+        *(("not forked", hazard) for hazard in findings["hazards"]),
+        ("verdict", f"a pool can run this bridge here: {how}"),
+    ]
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    return f"{cost['own_s'] * 1000:8.1f} {cost['total_s'] * 1000:9.1f}  {cost['module']}"
