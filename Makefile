@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: test demo lint clean
+.PHONY: test demo bench lint clean
 
 test: lint
 	$(RUN)/python -m pytest
@@ -11,6 +11,10 @@ test: lint
 demo: $(VENV)/installed
 	$(RUN)/bridgepool stress --size 8 --overflow 4 --operations 200 --concurrency 50 \
 	  --inputs examples/questions.jsonl --min-success 1
+
+# Takes about ten minutes; writes benchmarks/RESULTS.md.
+bench: $(VENV)/installed-bench
+	$(RUN)/python -m benchmarks
 
 lint: $(VENV)/installed
 	$(RUN)/ruff check .
@@ -22,6 +26,10 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bridgepool needs Python 3.11 or later")'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --editable '.[dspy,dev]'
+	touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(RUN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
 clean:

@@ -15,9 +15,10 @@ from msgspec import Struct
 
 from bridge import Bridge, current_session, define, forget, forget_all
 from bridge.dspy_bridge.echo_lm import make_echo_lm
-from bridge.dspy_bridge.lm import LMConfig, error_details, import_backend, make_lm, token_usage
+from bridge.dspy_bridge.lm import LMConfig, error_details, make_lm, token_usage
 from bridge.dspy_bridge.memory import memory_usage
 from bridge.dspy_bridge.programs import Program, ProgramData, Programs
+from bridge.dspy_bridge.warming import warm_up
 
 bridge = Bridge()
 
@@ -34,10 +35,10 @@ class Options(Struct, forbid_unknown_fields=True):
 @bridge.preload
 def preload(options: Options) -> None:
     """What workers can share: the LM's backend, and all that a first program loads."""
-    if options.lm is not None:
-        import_backend(options.lm)
     program = Programs().create("preload", "preload", "question -> answer", "predict")
     _run(program, {"question": "Is it warm?"}, make_echo_lm())
+    if options.lm is not None:
+        warm_up(options.lm, lambda lm: _run(program, {"question": "Is it warm?"}, lm))
 
 
 @bridge.on_start

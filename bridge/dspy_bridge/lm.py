@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import dspy
-from dspy.clients import get_litellm
-from dspy.clients.backend_selection import select_backend
 from msgspec import Struct
 
 from bridge.dspy_bridge import echo_lm
@@ -47,18 +44,6 @@ def make_lm(config: LMConfig) -> dspy.LM:
     if config.full_model == echo_lm.MODEL:
         return echo_lm.make_echo_lm(config.latency, config.failure_rate, config.seed)
     return dspy.LM(config.full_model, cache=config.cache, **_given(config))
-
-
-def import_backend(config: LMConfig) -> None:
-    """Import litellm if dspy would do so for this LM's first request: that takes seconds.
-
-    Its price list is then the one that it came with, since to fetch the present one takes
-    a thread and the network.
-    """
-    lm = make_lm(config)
-    if isinstance(lm.engine, str) and not select_backend(lm).native:
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        get_litellm(feature=config.full_model)
 
 
 def _given(config: LMConfig) -> dict[str, Any]:

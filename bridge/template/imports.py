@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -26,10 +26,10 @@ def thread_count() -> int:
 
 @dataclass(slots=True)
 class _Running:
-    """A module whose import is under way."""
+    """A module whose code runs; `made` is the time that it took to make the module for it."""
 
     name: str
-    began: float
+    made: float = 0.0
     children: float = 0.0
 
 
@@ -42,7 +42,7 @@ class Cost:
     total: float
 
 
-@dataclass
+@dataclass(eq=False)
 class ImportWatch(MetaPathFinder):
     """Stands in front of all finders while it is entered, and wraps what they find.
 
@@ -74,10 +74,9 @@ class ImportWatch(MetaPathFinder):
     ) -> ModuleSpec | None:
         if threading.get_ident() != self._owner:
             return None  # somebody else's import: the other finders see to it
-        running = _Running(name, time.perf_counter())
         spec = self._find(name, path, target)
         if spec is not None:
-            self._wrap(spec.loader, running)
+            self._wrap(spec.loader, _Running(name))
         return spec
 
     def _find(
@@ -89,26 +88,35 @@ class ImportWatch(MetaPathFinder):
         return None
 
     def _wrap(self, loader: Any, running: _Running) -> None:
-        """Have this one loader tell when the module's code runs; others share no instance."""
+        """Have this one loader tell when the module is made and run; others share no instance."""
         if loader is None or isinstance(loader, type) or not hasattr(loader, "__dict__"):
             return
-        execute = loader.exec_module
+        create, execute = loader.create_module, loader.exec_module
+
+        def create_module(spec: ModuleSpec) -> ModuleType | None:
+            del loader.create_module
+            began = time.perf_counter()
+            module: ModuleType | None = create(spec)
+            running.made = time.perf_counter() - began
+            return module
 
         def exec_module(module: ModuleType) -> None:
             del loader.exec_module
-            with self._measured(running):
+            # A lazy module may come to run only when nobody watches any more.
+            with self._measured(running) if self in sys.meta_path else nullcontext():
                 execute(module)
 
-        loader.exec_module = exec_module
+        loader.create_module, loader.exec_module = create_module, exec_module
 
     @contextmanager
     def _measured(self, running: _Running) -> Iterator[None]:
         self._stack.append(running)
+        began = time.perf_counter()
         try:
             yield
         finally:
             self._stack.pop()
-            total = time.perf_counter() - running.began
+            total = time.perf_counter() - began + running.made
             if self._stack:
                 self._stack[-1].children += total
             self.costs.append(Cost(running.name, total - running.children, total))

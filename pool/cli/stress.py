@@ -30,6 +30,8 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--bridge", default=DSPY_BRIDGE, show_default=True, help="TARGET to run.")
 @click.option("--size", default=8, show_default=True, type=click.IntRange(1))
 @click.option("--overflow", default=4, show_default=True, type=click.IntRange(0))
+@click.option("--spares", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--start-method", default="forkserver", type=click.Choice(["forkserver", "spawn"]))
 @click.option("--max-waiting", default=1000, show_default=True, type=click.IntRange(0))
 @click.option("--concurrency", default=10, show_default=True, type=click.IntRange(1))
 @click.option("--operations", type=click.IntRange(1), help="How many; 100 without --duration.")
@@ -84,6 +86,8 @@ def _make_pool(options: dict[str, Any]) -> WorkerPool:
         options["bridge"],
         size=options["size"],
         overflow=options["overflow"],
+        spares=options["spares"],
+        start_method=options["start_method"],
         max_waiting=options["max_waiting"],
         options=bridge_options,
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
@@ -77,8 +80,9 @@ class Template:
         self._process = started.watch()
         close_end(started.stdout)
         self._stderr = Output(started.stderr, log_lines_of(name))
-        self._socket = socket.socket(fileno=started.stdin)
-        self._socket.setblocking(False)
+        self._control = started.stdin
+        os.set_blocking(self._control, False)
+        self._outbox = memoryview(b"")
         self._decoder = FrameDecoder(_MAX_MESSAGE)
         self._pidfds: list[int] = []
         self._numbers = count(1)
@@ -88,7 +92,7 @@ class Template:
         self._is_retired = False
         self._overdue: asyncio.TimerHandle | None = None
         self._process.exited.add_done_callback(self._on_exit)
-        self._loop.add_reader(self._socket.fileno(), self._read)
+        self._loop.add_reader(self._control, self._read)
 
     @property
     def exited(self) -> asyncio.Future[int | None]:
@@ -104,11 +108,23 @@ class Template:
 
     async def load(self, order: Load) -> Loaded | Unfit:
         """Have it import the target; raise `TemplateLost` if it dies over it."""
-        try:
-            await self._loop.sock_sendall(self._socket, frame(encode(order), _MAX_MESSAGE))
-        except OSError:
-            await self.ended()
+        self._outbox = memoryview(frame(encode(order), _MAX_MESSAGE))
+        self._flush()
         return await self._loaded
+
+    def _flush(self) -> None:
+        """Write what the socket takes; options may be larger than that."""
+        try:
+            written = os.write(self._control, self._outbox)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            written = len(self._outbox)  # it has ended; whoever reads is told
+        self._outbox = self._outbox[written:]
+        if self._outbox:
+            self._loop.add_writer(self._control, self._flush)
+        else:
+            self._loop.remove_writer(self._control)
 
     async def fork(self, worker: str, fds: list[int], lifeline: int) -> ForkedProcess:
         """Have it make a worker that owns copies of `fds`; our end of its lifeline is taken over.
@@ -138,7 +154,8 @@ class Template:
             raise TemplateLost(self.name)
         try:
             # A message this small goes whole or not at all.
-            socket.send_fds(self._socket, [frame(encode(message))], fds)
+            with _borrowed(self._control) as control:
+                socket.send_fds(control, [frame(encode(message))], fds)
         except OSError:
             self.kill()
             raise TemplateLost(self.name) from None
@@ -147,9 +164,10 @@ class Template:
 
     def _read(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(
-                self._socket, _READ_SIZE, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
-            )
+            with _borrowed(self._control) as control:
+                data, fds, _, _ = socket.recv_fds(
+                    control, _READ_SIZE, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
+                )
         except BlockingIOError:
             return
         except OSError:
@@ -233,8 +251,9 @@ class Template:
         if self.is_lost:
             return
         self.is_lost = True
-        self._loop.remove_reader(self._socket.fileno())
-        close_end(self._socket.detach())
+        self._loop.remove_reader(self._control)
+        self._loop.remove_writer(self._control)
+        close_end(self._control)
         for pidfd in self._pidfds:
             close_end(pidfd)
         for asked in self._asked.values():
@@ -257,3 +276,15 @@ class Template:
             del self._workers[process.pid]
         if self._is_retired and not self._workers and not self.is_lost:
             self.close()
+
+
+@contextmanager
+def _borrowed(fd: int) -> Iterator[socket.socket]:
+    """The descriptor as a socket, for a moment: one that was kept would close its number again
+    in a child that the application forks, where by then it may be another's.
+    """
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
+    try:
+        yield control
+    finally:
+        control.detach()

@@ -85,6 +85,11 @@ async def test_no_two_workers_draw_the_same_random_numbers() -> None:
         assert len(set(draws)) == 4
 
 
+async def test_options_may_be_larger_than_a_socket_takes_at_once() -> None:
+    async with make_pool(options={"path": "x" * 5_000_000}) as pool:
+        assert (await pool.call("loaded"))["preloads"] == 1
+
+
 async def test_exit_handlers_run_in_a_worker_that_is_closed(tmp_path: Path) -> None:
     note = tmp_path / "note"
     async with make_pool(options={"goodbye": str(note)}) as pool:
@@ -276,7 +281,7 @@ async def test_templates_that_keep_dying_are_failed_starts(
         await pool.call("echo")
         # From here on its interpreter cannot be found.
         command = [os.devnull]
-        monkeypatch.setattr("pool.launch.forkserver.template_command", lambda *_: command)
+        monkeypatch.setattr("pool.launch.loading.template_command", lambda *_: command)
         (template,) = children()
         os.kill(template, signal.SIGKILL)
         async with pool.checkout() as worker:

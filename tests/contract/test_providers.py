@@ -62,8 +62,17 @@ def lm(server: OpenAIServer, model: str = DSPY.model, **more: Any) -> dict[str, 
     return {**given, **more}
 
 
+DEFAULTS: PoolOptions = {"size": 1, "env": ENV}
+
+
+@pytest.fixture(autouse=True, params=["forkserver", "spawn"])
+def start_method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs with workers of either kind."""
+    monkeypatch.setitem(DEFAULTS, "start_method", request.param)
+
+
 def dspy_pool(config: dict[str, Any], **options: Unpack[PoolOptions]) -> WorkerPool:
-    merged: PoolOptions = {"size": 1, "options": {"lm": config}, "env": ENV, **options}
+    merged: PoolOptions = {**DEFAULTS, "options": {"lm": config}, **options}
     return WorkerPool("bridge.dspy_bridge", **merged)
 
 
@@ -372,8 +381,17 @@ async def test_a_key_in_options_that_cannot_be_used_is_in_no_error_and_no_log(
 # Starting
 
 
+@each_client
+async def test_starting_sends_the_provider_nothing(server: OpenAIServer, client: Client) -> None:
+    async with dspy_pool(lm(server, client.model), size=2) as pool:
+        await pool.wait_ready()
+        assert pool.stats().start_method == DEFAULTS["start_method"]
+        assert server.requests == []
+
+
 async def test_eight_simultaneous_starts_cause_one_validation() -> None:
-    async with WorkerPool("bridge.echo", size=8, start_concurrency=8) as pool:
+    method = DEFAULTS["start_method"]
+    async with WorkerPool("bridge.echo", size=8, start_concurrency=8, start_method=method) as pool:
         await pool.wait_ready(8)
         assert pool.stats().idle == 8
         assert pool.stats().validations == {"ok": 1}

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 import pytest
 
 from pool import PoolClosed, PoolState, PoolTimeout, RemoteError, SyncWorkerPool
 
+METHODS = ["forkserver", "spawn"]
 
-def test_calls_leases_and_errors_are_the_same() -> None:
-    with SyncWorkerPool("bridge.echo", size=2) as pool:
+
+def make_pool(method: Any, **options: Any) -> SyncWorkerPool:
+    return SyncWorkerPool("bridge.echo", **{"start_method": method, "size": 1, **options})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_calls_leases_and_errors_are_the_same(method: str) -> None:
+    with make_pool(method, size=2) as pool:
         pool.wait_ready(1)
         assert pool.call("echo", {"a": 1}) == {"a": 1}
         with pool.checkout(timeout=5.0) as worker:
@@ -26,11 +34,12 @@ def test_calls_leases_and_errors_are_the_same() -> None:
         pool.call("echo")
 
 
-def test_any_number_of_threads_share_it() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_any_number_of_threads_share_it(method: str) -> None:
     class Slept(msgspec.Struct):
         slept: float
 
-    with SyncWorkerPool("bridge.echo", size=2) as pool, ThreadPoolExecutor(8) as threads:
+    with make_pool(method, size=2) as pool, ThreadPoolExecutor(8) as threads:
 
         def nap(_: int) -> Slept:
             slept: Slept = pool.call("sleep", {"seconds": 0.01}, result_type=Slept)
@@ -39,9 +48,10 @@ def test_any_number_of_threads_share_it() -> None:
         assert list(threads.map(nap, range(20))) == [Slept(0.01)] * 20
 
 
-def test_a_checkout_can_time_out() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkout_can_time_out(method: str) -> None:
     with (
-        SyncWorkerPool("bridge.echo", size=1) as pool,
+        make_pool(method) as pool,
         pool.checkout(),
         pytest.raises(PoolTimeout),
         pool.checkout(timeout=0.05),
@@ -49,8 +59,9 @@ def test_a_checkout_can_time_out() -> None:
         pass
 
 
-def test_closing_twice_and_terminating_are_fine() -> None:
-    pool = SyncWorkerPool("bridge.echo", size=1)
+@pytest.mark.parametrize("method", METHODS)
+def test_closing_twice_and_terminating_are_fine(method: str) -> None:
+    pool = make_pool(method)
     pool.close()
     pool.open()
     pool.call("echo")
@@ -61,8 +72,9 @@ def test_closing_twice_and_terminating_are_fine() -> None:
     ]
 
 
-def test_a_forked_child_is_refused() -> None:
-    with SyncWorkerPool("bridge.echo", size=1) as pool:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_forked_child_is_refused(method: str) -> None:
+    with make_pool(method) as pool:
         assert pool.call("echo") == {}
         reading, writing = os.pipe()
         child = os.fork()

@@ -86,8 +86,9 @@ class Chaos:
         return [worker.pid for worker in self._pool.stats().workers if worker.pid]
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_every_call_ends_and_the_pool_is_whole_again(seed: int) -> None:
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("seed", range(2))
+async def test_every_call_ends_and_the_pool_is_whole_again(seed: int, method: str) -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, said: complaints.append(said))
     settings: dict[str, Any] = {
@@ -99,7 +100,7 @@ async def test_every_call_ends_and_the_pool_is_whole_again(seed: int) -> None:
         "idle_timeout": 0.5,
         "max_restarts": 1000,
     }
-    async with make_pool("spawn", "bridge.faulty", **settings) as pool:
+    async with make_pool(method, "bridge.faulty", **settings) as pool:
         chaos = Chaos(pool, seed)
         await asyncio.gather(chaos.killer(), *(chaos.caller() for _ in range(CALLERS)))
         stats = await until(

@@ -23,14 +23,22 @@ def figures(*arguments: str) -> dict[str, Any]:
     return report
 
 
-def test_ten_dspy_operations_at_once_on_a_cold_pool_all_succeed() -> None:
-    report = figures("--operations", "10", "--concurrency", "10")
+each_method = pytest.mark.parametrize("method", ["forkserver", "spawn"])
+
+
+@each_method
+def test_ten_dspy_operations_at_once_on_a_cold_pool_all_succeed(method: str) -> None:
+    report = figures("--operations", "10", "--concurrency", "10", "--start-method", method)
     assert (report["successful"], report["worker_exits"], report["failed_starts"]) == (10, 0, 0)
     assert 1 <= report["worker_starts"] <= 12
 
 
-def test_more_dspy_operations_than_workers_all_succeed() -> None:
-    report = figures("--operations", "200", "--concurrency", "100", "--min-success", "1")
+@each_method
+def test_more_dspy_operations_than_workers_all_succeed(method: str) -> None:
+    report = figures(
+        *("--operations", "200", "--concurrency", "100", "--min-success", "1"),
+        *("--start-method", method),
+    )
     assert report["successful"] == 200
 
 
@@ -39,10 +47,11 @@ def test_ten_thousand_echo_operations_all_succeed() -> None:
     assert (report["successful"], report["worker_exits"]) == (10_000, 0)
 
 
-def test_kills_fail_only_the_calls_that_were_on_the_killed_workers() -> None:
+@pytest.mark.parametrize(("method", "every"), [("spawn", "0.4"), ("forkserver", "0.05")])
+def test_kills_fail_only_the_calls_that_were_on_the_killed_workers(method: str, every: str) -> None:
     report = figures(
-        *("--bridge", "bridge.echo", "--duration", "5", "--concurrency", "64"),
-        *("--kill-every", "0.5", "--command", "echo"),
+        *("--bridge", "bridge.echo", "--duration", "4", "--concurrency", "64"),
+        *("--kill-every", every, "--command", "echo", "--start-method", method),
     )
     assert set(report["errors"]) <= {"BrokenWorkerError"}
     assert report["kills"] >= 8
@@ -51,10 +60,11 @@ def test_kills_fail_only_the_calls_that_were_on_the_killed_workers() -> None:
     assert report["worker_exits"] == report["kills"]
 
 
-def test_with_retries_kills_fail_nothing() -> None:
+@pytest.mark.parametrize(("method", "every"), [("spawn", "0.4"), ("forkserver", "0.05")])
+def test_with_retries_kills_fail_nothing(method: str, every: str) -> None:
     report = figures(
         *("--bridge", "bridge.echo", "--duration", "3", "--concurrency", "64"),
-        *("--kill-every", "0.5", "--retries", "3"),
+        *("--kill-every", every, "--retries", "3", "--start-method", method),
     )
     assert (report["failed"], report["success_rate"]) == (0, 1.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator
@@ -70,8 +71,20 @@ def test_nothing_of_the_watch_is_left_on_a_module() -> None:
         module = importlib.import_module("watched_inner")
     assert sys.meta_path == finders
     assert module.__spec__ is not None
-    assert "exec_module" not in vars(module.__spec__.loader)
+    assert not {"exec_module", "create_module"} & vars(module.__spec__.loader).keys()
     assert importlib.reload(module) is module
+
+
+def test_a_lazy_module_runs_as_usual_when_nobody_watches_any_more() -> None:
+    with ImportWatch() as watch:
+        spec = importlib.util.find_spec("watched_inner")
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    assert module.time.__name__ == "time"
+    assert watch.costs == []
 
 
 def test_threads_are_counted_that_python_knows_nothing_of() -> None:

@@ -1,0 +1,123 @@
+"""The three kinds of samples of `bench_start`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from benchmarks.contenders import CONTENDERS, Contender, Lost
+from benchmarks.processes import cpu_seconds, descendants, memory
+
+EXECUTIONS = 20
+"""Operations per worker before its memory is looked at."""
+
+CALLERS = 64
+"""Tasks that keep the pool busy while workers are killed."""
+
+
+async def ready(pool: Contender, size: int) -> dict[str, Any]:
+    """Seconds from nothing until the first reply, and until all workers are ready; then memory."""
+    began = time.monotonic()
+
+    async def first_reply() -> float:
+        await pool.operate("first?")
+        return time.monotonic() - began
+
+    async def all_ready() -> float:
+        await pool.ready(size)
+        return time.monotonic() - began
+
+    async with pool:
+        first, everybody = await asyncio.gather(first_reply(), all_ready())
+        cpu = cpu_seconds()
+        await asyncio.gather(*(pool.operate(f"{n}?") for n in range(EXECUTIONS * size)))
+        pss, uss = memory(descendants())
+    return {"first_reply_s": first, "ready_s": everybody, "cpu_s": cpu, "pss": pss, "uss": uss}
+
+
+async def scenario(pool: Contender, size: int) -> dict[str, Any]:
+    """Seconds from nothing until ten operations that were asked for at once are done."""
+    began = time.monotonic()
+    async with pool:
+        done = await asyncio.gather(
+            *(pool.operate(f"{n}?") for n in range(10)), return_exceptions=True
+        )
+        took = time.monotonic() - began
+    return {"ten_s": took, "ten_ok": float(sum(not isinstance(d, Exception) for d in done))}
+
+
+async def gap(pool: Contender, size: int) -> dict[str, Any]:
+    """Milliseconds from a SIGKILL under load until a worker that is new has taken a call."""
+    kills = int(os.environ.get("KILLS", "200"))
+    async with pool:
+        await pool.ready(size)
+        return await GapRun(pool, kills).run()
+
+
+class GapRun:
+    def __init__(self, pool: Contender, kills: int) -> None:
+        self._pool = pool
+        self._kills = kills
+        self._known: set[int] = set()
+        self._killed_at: float | None = None
+        self._regained = asyncio.Event()
+        self._gaps: list[float] = []
+        self._lost = 0
+        self._done = False
+
+    async def run(self) -> dict[str, Any]:
+        callers = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
+        await asyncio.sleep(0.5)
+        for _ in range(self._kills):
+            self._regained.clear()
+            victim = random.choice(self._pool.victims())
+            self._killed_at = time.monotonic()
+            os.kill(victim, signal.SIGKILL)
+            await self._regained.wait()
+            await asyncio.sleep(0.05)
+        self._done = True
+        await asyncio.gather(*callers)
+        return {"gaps_ms": self._gaps, "lost_per_kill": self._lost / self._kills}
+
+    async def _call(self) -> None:
+        while not self._done:
+            try:
+                pid, taken = await self._pool.operate("still there?")
+            except Lost:
+                self._lost += 1
+                continue
+            if pid not in self._known:
+                self._known.add(pid)
+                self._see_new_worker(taken)
+
+    def _see_new_worker(self, taken: float) -> None:
+        """The first after a kill counts: a pool may start all its workers again."""
+        killed = self._killed_at
+        if killed is not None and taken > killed and not self._regained.is_set():
+            self._gaps.append((taken - killed) * 1000)
+            self._regained.set()
+
+
+MODES: dict[str, Callable[[Contender, int], Awaitable[dict[str, Any]]]] = {
+    "ready": ready,
+    "scenario": scenario,
+    "gap": gap,
+}
+
+
+def main() -> None:
+    mode, contender, workload, size = sys.argv[1:5]
+    api_base = sys.argv[5] if len(sys.argv) > 5 else None
+
+    async def run() -> dict[str, Any]:
+        pool = CONTENDERS[contender](workload, int(size), api_base)
+        return await MODES[mode](pool, int(size))
+
+    print(json.dumps(asyncio.run(run())))
