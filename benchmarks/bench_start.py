@@ -23,7 +23,7 @@ from tests.contract.openai_server import OpenAIServer
 OURS = ["bridgepool forkserver", "bridgepool spawn"]
 PEERS = ["ProcessPoolExecutor forkserver", "ProcessPoolExecutor spawn", "loky"]
 SPARE = "bridgepool forkserver, 1 spare"
-REPEATS = {"bare": 7, "dspy": 7, "dspy+litellm": 3}
+REPEATS = {"bare": 5, "dspy, local LM": 5, "dspy": 5, "dspy+litellm": 3}
 LIMIT = 120.0
 """Seconds after which a sample is given up; a contender that hangs is reported as such."""
 
@@ -60,7 +60,7 @@ def plan(*, quick: bool) -> list[Sample]:
         one_round += [Sample("scenario", contender, workload) for contender in OURS]
         samples += one_round * (1 if quick else repeats)
     many, few = (20, 5) if quick else (200, 20)
-    for workload in ("bare", "dspy, local LM"):
+    for workload in ("bare", "dspy, local LM, 50 ms"):
         fast = ["bridgepool forkserver", SPARE]
         samples += [Sample("gap", contender, workload, kills=many) for contender in fast]
         slow = ["bridgepool spawn", *PEERS]

@@ -13,7 +13,9 @@ from typing import Any, Protocol, Self
 
 from benchmarks import workloads
 from benchmarks.workloads import WORKLOADS, Workload
-from pool import BrokenWorkerError, WorkerPool
+from pool import BrokenWorkerError, Lease, WorkerPool
+
+PROGRAM = {"id": "qa", "signature": workloads.SIGNATURE}
 
 
 class Lost(Exception):
@@ -31,7 +33,11 @@ class Contender(Protocol):
         """Return when so many workers could answer."""
         ...
 
-    async def operate(self, question: str) -> tuple[int, float]:
+    async def prepare(self) -> None:
+        """Do what is done once before operations that need not create their program."""
+        ...
+
+    async def operate(self, question: str, *, create: bool = False) -> tuple[int, float]:
         """Run one operation; return who did it and when it was taken on; may raise `Lost`."""
         ...
 
@@ -56,20 +62,27 @@ class Bridgepool:
     async def ready(self, count: int) -> None:
         await self._pool.wait_ready(count)
 
-    async def operate(self, question: str) -> tuple[int, float]:
+    async def prepare(self) -> None:
+        if self._workload.model is not None:
+            await self._pool.call("create_program", PROGRAM)
+
+    async def operate(self, question: str, *, create: bool = False) -> tuple[int, float]:
         try:
             async with self._pool.checkout() as worker:
                 taken, pid = time.monotonic(), worker.pid or 0
-                if self._workload.model is None:
-                    await worker.call("sleep", {"seconds": self._workload.pause})
-                else:
-                    made = {"id": "qa", "signature": "question -> answer"}
-                    await worker.call("create_program", made)
-                    asked = {"program_id": "qa", "inputs": {"question": question}}
-                    await worker.call("execute_program", asked)
+                await self._run(worker, question, create=create)
                 return pid, taken
         except BrokenWorkerError as error:
             raise Lost from error
+
+    async def _run(self, worker: Lease, question: str, *, create: bool) -> None:
+        if self._workload.model is None:
+            await worker.call("sleep", {"seconds": self._workload.pause})
+            return
+        if create:
+            await worker.call("create_program", PROGRAM)
+        asked = {"program_id": PROGRAM["id"], "inputs": {"question": question}}
+        await worker.call("execute_program", asked)
 
     def victims(self) -> list[int]:
         workers = self._pool.stats().workers
@@ -99,10 +112,13 @@ class Futures:
             for answer in asyncio.as_completed(asked):
                 seen.add(await answer)
 
-    async def operate(self, question: str) -> tuple[int, float]:
+    async def prepare(self) -> None:
+        pass  # each process builds its own
+
+    async def operate(self, question: str, *, create: bool = False) -> tuple[int, float]:
         executor = self._executor
         try:
-            answer: tuple[int, float] = await self._run(workloads.operate, question)
+            answer: tuple[int, float] = await self._run(workloads.operate, question, create)
         except Exception as error:
             if self._executor is executor:
                 self._executor = self._make()

@@ -27,6 +27,7 @@ async def ready(pool: Contender, size: int) -> dict[str, Any]:
     began = time.monotonic()
 
     async def first_reply() -> float:
+        await pool.prepare()
         await pool.operate("first?")
         return time.monotonic() - began
 
@@ -37,7 +38,10 @@ async def ready(pool: Contender, size: int) -> dict[str, Any]:
     async with pool:
         first, everybody = await asyncio.gather(first_reply(), all_ready())
         cpu = cpu_seconds()
-        await asyncio.gather(*(pool.operate(f"{n}?") for n in range(EXECUTIONS * size)))
+        for start in range(0, EXECUTIONS * size, size):
+            # All workers at a time, so that each gets its share.
+            questions = [f"{n}?" for n in range(start, start + size)]
+            await asyncio.gather(*map(pool.operate, questions))
         pss, uss = memory(descendants())
     return {"first_reply_s": first, "ready_s": everybody, "cpu_s": cpu, "pss": pss, "uss": uss}
 
@@ -47,7 +51,7 @@ async def scenario(pool: Contender, size: int) -> dict[str, Any]:
     began = time.monotonic()
     async with pool:
         done = await asyncio.gather(
-            *(pool.operate(f"{n}?") for n in range(10)), return_exceptions=True
+            *(pool.operate(f"{n}?", create=True) for n in range(10)), return_exceptions=True
         )
         took = time.monotonic() - began
     return {"ten_s": took, "ten_ok": float(sum(not isinstance(d, Exception) for d in done))}
@@ -58,6 +62,7 @@ async def gap(pool: Contender, size: int) -> dict[str, Any]:
     kills = int(os.environ.get("KILLS", "200"))
     async with pool:
         await pool.ready(size)
+        await pool.prepare()
         return await GapRun(pool, kills).run()
 
 

@@ -7,7 +7,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 
-from bridge.messages.template import FORK_FDS, Unfit
+from bridge.messages.template import Unfit
 from pool.config import PoolConfig
 from pool.launch import Launched
 from pool.launch.command import interpreter
@@ -132,6 +132,8 @@ class ForkLauncher:
 
     async def _living_template(self) -> Template:
         """The present template, or the next one; raise `OSError` if there can be none."""
+        if self._template is not None and not self._template.is_lost:
+            return self._template
         async with self._renewing:
             if self._template is None or self._template.is_lost:
                 _log.warning(
@@ -149,17 +151,24 @@ class ForkLauncher:
     async def _fork(self, template: Template, worker: str) -> Launched:
         generation = self.generation
         with ExitStack() as theirs, ExitStack() as ours:
-            pipes = [open_pipe() for _ in range(FORK_FDS)]
-            (stdin_r, stdin_w), (stdout_r, stdout_w), (stderr_r, stderr_w), (line_r, line_w) = pipes
-            given = [stdin_r, stdout_w, stderr_w, line_r]
-            for fd in given:
-                theirs.callback(close_end, fd)
-            for fd in (stdin_w, stdout_r, stderr_r):
-                ours.callback(close_end, fd)
+            requests_r, requests_w = _open(theirs, ours)
+            replies_r, replies_w = _open(ours, theirs)
+            stderr_r, stderr_w = _open(ours, theirs)
+            line_r, line_w = open_pipe()
+            theirs.callback(close_end, line_r)
+            given = [requests_r, replies_w, stderr_w, line_r]
             process = await template.fork(worker, given, line_w)
             ours.pop_all()
-        link = PipeLink(stdout_r, stdin_w, self._config.max_frame_bytes)
+        link = PipeLink(replies_r, requests_w, self._config.max_frame_bytes)
         return Launched(process, link, Output(stderr_r, log_lines_of(worker)), generation)
 
     async def _spawn(self, launcher: SpawnLauncher, worker: str) -> Launched:
         return replace(await launcher.launch(worker), generation=self.generation)
+
+
+def _open(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed by the stacks of who reads and who writes."""
+    reading, writing = open_pipe()
+    reader.callback(close_end, reading)
+    writer.callback(close_end, writing)
+    return reading, writing

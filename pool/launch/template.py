@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -189,8 +190,11 @@ class Template:
             case Loaded() | Unfit():
                 if not self._loaded.done():
                     self._loaded.set_result(message)
-            case Forked(number, pid):
+            case Forked(number, pid) if self._pidfds:
                 self._on_forked(number, pid, self._pidfds.pop(0))
+            case Forked(number):
+                # The kernel drops what would exceed the limit; its lifeline ends the worker.
+                self._on_refused(number, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
             case Refused(number, hazards, error):
                 self._on_refused(number, ForkRefused(*hazards) if hazards else OSError(error))
             case Exited(pid, returncode):

@@ -14,6 +14,7 @@ import pytest
 
 from pool import EnvironmentInvalid, PoolClosed, WorkerPool, WorkerStartError
 from tests.contract.pools import until
+from tests.processes import children
 
 CODE = """
 import os, time
@@ -208,3 +209,22 @@ async def test_a_reload_ends_with_the_pool(deployed: Deployed) -> None:
             await reloading
         with pytest.raises(PoolClosed):
             await pool.reload()
+
+
+async def test_a_worker_lost_while_the_new_code_is_imported_is_replaced_from_the_old(
+    deployed: Deployed,
+) -> None:
+    async with deployed.pool("forkserver") as pool:
+        await pool.wait_ready()
+        for _ in range(3):
+            await pool.call("version")
+        victim = pool.stats().workers[0]
+        deployed.path.write_text("import time; time.sleep(600)")
+        reloading = asyncio.create_task(pool.reload())
+        await until(pool, lambda _: len(children()) == 2)
+        os.kill(victim.pid or 0, signal.SIGKILL)
+        await until(pool, lambda stats: stats.worker_starts == 4 and stats.idle == 3)
+        assert not reloading.done()
+        reloading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reloading
