@@ -57,7 +57,8 @@ def test_kills_fail_only_the_calls_that_were_on_the_killed_workers(method: str, 
     assert report["kills"] >= 8
     assert report["failed"] <= report["kills"]
     assert report["size_regained"] == report["kills"]
-    assert report["worker_exits"] == report["kills"]
+    # The replacement of the last one killed may serve before that one is reaped.
+    assert report["kills"] - 1 <= report["worker_exits"] <= report["kills"]
 
 
 @pytest.mark.parametrize(("method", "every"), [("spawn", "0.4"), ("forkserver", "0.05")])
