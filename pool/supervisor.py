@@ -154,17 +154,25 @@ class Supervisor:
         """Start the workers that are missing now, as far as limits and back-off allow."""
         if self.state in (PoolState.NEW, PoolState.CLOSED) or self._shutdown.work_done.is_set():
             return
-        for spare in self.roster.spares()[: promotions(self._limits, self.counts())]:
-            self.put_in_service(spare)
-        for spare in self.roster.spares()[self.counts().reserve :]:
-            spare.retire("unwanted")
-        missing = starts(self._limits, self.counts())
+        counts = self.counts()
+        if counts.spare:
+            self._place_spares(counts)
+            counts = self.counts()
+        missing = starts(self._limits, counts)
         if missing and self._may_start_now():
             verdict = self.restarts.verdict(self.now())
             if verdict.at_most is not None:
-                missing = min(missing, verdict.at_most - self.counts().starting)
+                missing = min(missing, verdict.at_most - counts.starting)
             for _ in range(missing):
                 self.start_worker()
+
+    def _place_spares(self, counts: Counts) -> None:
+        """Put spares where workers are missing; those that nobody wants go."""
+        needed = promotions(self._limits, counts)
+        for spare in self.roster.spares()[:needed]:
+            self.put_in_service(spare)
+        for spare in self.roster.spares()[self.counts().reserve :]:
+            spare.retire("unwanted")
 
     def _may_start_now(self) -> bool:
         """Whether the environment is known to be fit and no back-off is pending."""
