@@ -8,38 +8,17 @@ from contextlib import contextmanager
 
 from pool.errors import PoolClosed, PoolError, PoolSaturated, PoolTimeout
 from pool.launch.descriptors import fork_count
+from pool.ledger import Fitness
 from pool.lifecycle import PoolState
 from pool.picture import take_picture
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import Deadline
+from pool.waiters import ReadyWaiter, SlotWaiter
 from pool.worker import Worker
 
-
-class Waiter:
-    """A ticket in the queue, and the future that its task waits for."""
-
-    __slots__ = ("_supervisor", "deadline", "future")
-
-    def __init__(self, supervisor: Supervisor, deadline: Deadline) -> None:
-        self._supervisor = supervisor
-        self.deadline = deadline.at
-        self.future: asyncio.Future[Slot[Worker]] = asyncio.get_running_loop().create_future()
-
-    def grant(self, slot: Slot[Worker]) -> bool:
-        # A cancelled task has cancelled its future before it gets to leave the queue.
-        if self.future.done():
-            return False
-        self._supervisor.desk.lend(slot)
-        self.future.set_result(slot)
-        return True
-
-    def expire(self) -> None:
-        self.fail(TimeoutError())
-
-    def fail(self, error: Exception) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
+MIN_RETRY_AFTER = 0.05
+"""Seconds: the least that a refused caller is told to wait."""
 
 
 def admit(
@@ -60,40 +39,70 @@ def admit(
             f"{name}: the pool was opened on another event loop; open one of its own on each, "
             "or use SyncWorkerPool from threads"
         )
-    supervisor.probe_if_due()
-    if not (supervisor.takes_work or (even_failed and supervisor.may_grow)):
-        raise _refusal(supervisor, name)
+    ledger = supervisor.ledger
+    if ledger.state is PoolState.FAILED:
+        supervisor.look()  # the cool-down may be over
+    if not (ledger.takes_work or (even_failed and ledger.may_grow)):
+        raise _refusal(supervisor)
     return supervisor
 
 
-def _refusal(supervisor: Supervisor, name: str) -> PoolError:
-    if supervisor.state is PoolState.FAILED:
+def _refusal(supervisor: Supervisor) -> PoolError:
+    state = supervisor.ledger.state
+    if state is PoolState.FAILED:
         supervisor.counters.checkouts["failed"] += 1
         return supervisor.refusal()
     supervisor.counters.checkouts["closed"] += 1
-    return PoolClosed(f"{name}: the pool is {supervisor.state.value}; it takes no new work")
+    name = supervisor.config.pool_name
+    return PoolClosed(f"{name}: the pool is {state.value}; it takes no new work")
+
+
+async def serving(supervisor: Supervisor, count: int, deadline: Deadline) -> bool:
+    """Wait until `count` workers serve; False if they did not by the deadline.
+
+    Raises what keeps them from it.
+    """
+    waiter = ReadyWaiter(count)
+    supervisor.ledger.join_ready(waiter)
+    supervisor.settle()
+    try:
+        with supervisor.clock.move_on_at(deadline.at) as scope:
+            await waiter.future
+        return not scope.cancelled_caught
+    finally:
+        supervisor.ledger.leave_ready(waiter)
 
 
 async def acquire(
-    supervisor: Supervisor, deadline: Deadline, *, again: bool = False
+    supervisor: Supervisor, deadline: Deadline, *, command: str | None = None, again: bool = False
 ) -> Slot[Worker]:
     """Return a lent slot; suspends only if none is idle.
 
+    `command`, if given, is to be called and answered by the deadline too.
     `again` is for a call that was admitted before and lost its worker: it may
     still wait while the pool drains.
 
-    Raises `PoolSaturated` at once if the queue is full, `PoolTimeout` at the
-    deadline, `EnvironmentInvalid`, `WorkerStartError` or `PoolClosed` if there
-    will be no worker.
+    Raises `PoolSaturated` at once if the queue is full or too long for the
+    deadline, `PoolTimeout` at the deadline, `EnvironmentInvalid`,
+    `WorkerStartError` or `PoolClosed` if there will be no worker.
     """
-    if not (supervisor.serves_the_queue if again else supervisor.takes_work):
-        raise _refusal(supervisor, supervisor.config.pool_name)
-    slot = supervisor.desk.take_idle()
+    ledger = supervisor.ledger
+    if not (ledger.serves_the_queue if again else ledger.takes_work):
+        raise _refusal(supervisor)
+    slot = _take_idle(supervisor)
     if slot is None:
         with _counted(supervisor):
-            slot = await _wait(supervisor, deadline)
+            slot = await _wait(supervisor, deadline, command)
     supervisor.counters.checkouts["ok"] += 1
     return slot
+
+
+def _take_idle(supervisor: Supervisor) -> Slot[Worker] | None:
+    while (slot := supervisor.ledger.take_idle(supervisor.now())) is not None:
+        if slot.worker.still_serves():
+            return slot
+        supervisor.give_back(slot)
+    return None
 
 
 @contextmanager
@@ -114,71 +123,80 @@ def _counted(supervisor: Supervisor) -> Iterator[None]:
         raise
 
 
-async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
+async def _wait(supervisor: Supervisor, deadline: Deadline, command: str | None) -> Slot[Worker]:
     started = supervisor.now()
+    _check_queue(supervisor, deadline, command)
     in_front = False
     try:
         while True:
-            slot = await _queue_up(supervisor, Waiter(supervisor, deadline), in_front=in_front)
-            if slot.worker.is_there():
+            slot = await _queue_up(supervisor, SlotWaiter(deadline.at), in_front=in_front)
+            if slot.worker.still_serves():
                 return slot
             # The worker died between the hand-off and this moment: the turn is not over.
-            supervisor.desk.give_back(slot)
-            if not supervisor.serves_the_queue:
-                raise _refusal(supervisor, supervisor.config.pool_name)
+            supervisor.give_back(slot)
+            if not supervisor.ledger.serves_the_queue:
+                raise _refusal(supervisor)
             in_front = True
     except TimeoutError:
         error = _timed_out(supervisor, deadline, waited=supervisor.now() - started)
-        raise error from supervisor.restarts.last_cause
+        raise error from supervisor.ledger.restarts.last_cause
 
 
-async def _queue_up(supervisor: Supervisor, waiter: Waiter, *, in_front: bool) -> Slot[Worker]:
-    if supervisor.desk.is_full and not in_front and not supervisor.has_room():
-        raise _saturated(supervisor)
-    supervisor.desk.join(waiter, in_front=in_front)
-    supervisor.rebalance()
-    timer = None
+def _check_queue(supervisor: Supervisor, deadline: Deadline, command: str | None) -> None:
+    """Refuse at the door who could not be served."""
+    ledger = supervisor.ledger
+    if not ledger.has_room():
+        raise _saturated(supervisor, "checkouts wait already, the most that may", "max_waiting")
+    if not ledger.can_serve_by(deadline.at, command, supervisor.now()):
+        why = f"checkouts wait already, too many to be served within {deadline}"
+        raise _saturated(supervisor, why, "the timeout")
+
+
+async def _queue_up(supervisor: Supervisor, waiter: SlotWaiter, *, in_front: bool) -> Slot[Worker]:
+    supervisor.ledger.join(waiter, in_front=in_front)
+    supervisor.settle()
+    alarm = None
     if waiter.deadline is not None:
-        loop = asyncio.get_running_loop()
-        timer = loop.call_at(waiter.deadline, _expire, supervisor, waiter)
+        alarm = supervisor.clock.call_at(waiter.deadline, lambda: _expire(supervisor, waiter))
     try:
         return await waiter.future
     except asyncio.CancelledError:
         _leave(supervisor, waiter)
         raise
     finally:
-        if timer is not None:
-            timer.cancel()
+        if alarm is not None:
+            alarm.cancel()
 
 
-def _expire(supervisor: Supervisor, waiter: Waiter) -> None:
-    if supervisor.desk.leave(waiter):
+def _expire(supervisor: Supervisor, waiter: SlotWaiter) -> None:
+    if supervisor.ledger.leave(waiter):
         waiter.expire()
+        supervisor.settle()
 
 
-def _leave(supervisor: Supervisor, waiter: Waiter) -> None:
+def _leave(supervisor: Supervisor, waiter: SlotWaiter) -> None:
     """The task is cancelled. A slot that was handed to it in the same moment goes back."""
-    if supervisor.desk.leave(waiter) or waiter.future.cancelled():
-        return
-    if waiter.future.exception() is None:
-        supervisor.desk.give_back(waiter.future.result())
+    if supervisor.ledger.leave(waiter) or waiter.future.cancelled():
+        supervisor.settle()
+    elif waiter.future.exception() is None:
+        supervisor.give_back(waiter.future.result())
 
 
-def _saturated(supervisor: Supervisor) -> PoolSaturated:
+def _saturated(supervisor: Supervisor, why: str, limit: str) -> PoolSaturated:
     stats = take_picture(supervisor)
-    retry_after = supervisor.desk.wait_estimate(supervisor.counts().serving)
+    retry_after = max(MIN_RETRY_AFTER, supervisor.ledger.wait_estimate())
     return PoolSaturated(
-        f"{stats.name}: {stats.waiting} checkouts wait already, the most that may; "
-        f"{stats.line()}. Try again in about {retry_after:.2f} s, or raise max_waiting or size",
+        f"{stats.name}: {stats.waiting} {why}; {stats.line()}. "
+        f"Try again in about {retry_after:.2f} s, or raise {limit} or size",
         retry_after,
     )
 
 
 def _timed_out(supervisor: Supervisor, deadline: Deadline, *, waited: float) -> PoolTimeout:
     stats = take_picture(supervisor)
-    if supervisor.restarts.last_cause is not None:
-        advice = f"Workers fail to start: {supervisor.restarts.last_cause}"
-    elif stats.starting or not supervisor.environment.is_valid:
+    if supervisor.ledger.restarts.last_cause is not None:
+        advice = f"Workers fail to start: {supervisor.ledger.restarts.last_cause}"
+    elif stats.starting or supervisor.ledger.fitness is not Fitness.FIT:
         advice = "Workers are still starting: allow more time, or warm up with min_ready"
     else:
         advice = "Raise size or overflow, allow more time, or make calls shorter"

@@ -51,9 +51,6 @@ class PoolOptions(TypedDict, total=False):
 _NOT_YET: dict[str, object] = {
     "concurrency": 1,
     "leak_threshold": None,
-    "max_calls": None,
-    "max_age": None,
-    "max_memory": None,
 }
 """Settings that only have the one value that this version can honour."""
 
@@ -118,8 +115,13 @@ class PoolConfig:
 
     # until when
     max_calls: int | None = None
+    """Calls after which a worker is replaced; it serves on until its replacement is ready.
+    This and the next two are lowered by up to a tenth for each worker, at random."""
     max_age: float | None = None
+    """Age at which a worker is replaced."""
     max_memory: int | None = None
+    """Private memory above which a worker is replaced: what it shares with its template does
+    not count. It is looked at once a second while the worker answers calls."""
     max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES
     """The largest frame in either direction."""
     max_restarts: int = 5
@@ -220,7 +222,7 @@ _NEVER_NONE = {
     "ping_timeout",
     "restart_window",
 }
-_ABOVE_ZERO = {"ping_interval", "ping_timeout", "start_timeout", "restart_window"}
+_ABOVE_ZERO = {"ping_interval", "ping_timeout", "start_timeout", "restart_window", "max_age"}
 _AT_LEAST = {
     "size": 1,
     "overflow": 0,
@@ -228,6 +230,8 @@ _AT_LEAST = {
     "min_ready": 0,
     "max_waiting": 0,
     "start_concurrency": 1,
+    "max_calls": 1,
+    "max_memory": 1024 * 1024,
     "max_frame_bytes": 1024,
     "max_restarts": 0,
 }
@@ -240,6 +244,7 @@ _DURATIONS = {
     "idle_timeout",
     "ping_interval",
     "ping_timeout",
+    "max_age",
     "restart_window",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
 from pool.calls import Prepared, decode_reply, encode_request
+from pool.clock import Alarm
 from pool.errors import RequestError
 from pool.launch import Link
 from pool.sessions import NO_NEWS, News
@@ -23,7 +24,8 @@ QUOTED_BYTES = 200
 class Call:
     """A request that was sent, and its reply to come.
 
-    `reply` is done once, by the reply or by an error. `watch` is the timer
+    `reply` is done once, by the reply or by an error. `sent_at` is the instant
+    at which a caller's request was written. `watch` is the alarm
     that looks after a call for which no caller waits (any more).
     """
 
@@ -31,7 +33,8 @@ class Call:
     prepared: Prepared
     slot: Slot[Any] | None
     reply: asyncio.Future[Reply]
-    watch: asyncio.TimerHandle | None = None
+    sent_at: float = 0.0
+    watch: Alarm | None = None
     given_up: bool = False
     _ends_at: int = field(default=0, repr=False)
 

@@ -1,25 +1,87 @@
-"""One call on a lent slot: sent, waited for, counted by its outcome."""
+"""A call's way to a worker and back: sent, waited for, counted, made again if that may be."""
 
 from __future__ import annotations
 
-import asyncio
+from itertools import count
 
 from bridge.messages import Reply
+from pool.acquire import acquire
 from pool.calls import Prepared
 from pool.conversation import Call
-from pool.errors import CallTimeout, PoolError, ProtocolError, WorkerError
+from pool.errors import BrokenWorkerError, CallTimeout, PoolError, ProtocolError, WorkerError
+from pool.retries import RetryRule, pause, poisoned
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import Deadline
 from pool.worker import Worker
 
 
-def send(slot: Slot[Worker], prepared: Prepared, deadline: Deadline) -> Call:
+async def run_until_done(
+    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, rule: RetryRule
+) -> Reply:
+    """Run a call on any worker, and again on another if its worker was lost and the rule allows.
+
+    The pool does not count as out of work meanwhile.
+    """
+    supervisor.ledger.call_begins()
+    try:
+        return await _try_until_done(supervisor, prepared, deadline, rule)
+    finally:
+        supervisor.ledger.call_ends()
+        supervisor.settle()
+
+
+async def _try_until_done(
+    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, rule: RetryRule
+) -> Reply:
+    loss: BrokenWorkerError | None = None
+    for lost in count(1):
+        try:
+            return await _try_once(supervisor, prepared, deadline, again=lost > 1)
+        except BrokenWorkerError as error:
+            if not rule.allows(error, lost):
+                raise poisoned(error, prepared.command, lost) from loss
+            loss = error
+            await supervisor.pause_before_retry(pause(lost, supervisor.random))
+        except PoolError as error:
+            # Why a repetition was needed is part of why it could not be made.
+            error.__cause__ = error.__cause__ or loss
+            raise
+    raise AssertionError("counting has no end")
+
+
+async def _try_once(
+    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool
+) -> Reply:
+    longest_wait = Deadline.after(supervisor.now(), supervisor.config.checkout_timeout)
+    patience = deadline.or_earlier(longest_wait)
+    slot = await acquire(supervisor, patience, command=prepared.command, again=again)
+    return await _spend(supervisor, slot, prepared, deadline)
+
+
+async def _spend(
+    supervisor: Supervisor, slot: Slot[Worker], prepared: Prepared, deadline: Deadline
+) -> Reply:
+    """Spend a lent slot on one call.
+
+    The slot goes back at the end, unless the call was given up: then it
+    belongs to its worker, and soon perhaps to somebody else.
+    """
+    call = None
+    try:
+        call = send(slot, prepared, deadline, supervisor.now())
+        return await finish(supervisor, slot, call, deadline)
+    finally:
+        if call is None or not call.given_up:
+            supervisor.give_back(slot)
+
+
+def send(slot: Slot[Worker], prepared: Prepared, deadline: Deadline, now: float) -> Call:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
 
     Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing sent.
     """
-    if deadline.has_passed(asyncio.get_running_loop().time()):
+    if deadline.has_passed(now):
         raise CallTimeout(f"{prepared.command!r} was not sent: its deadline has passed")
     if not slot.worker.is_ready:
         raise slot.worker.lost_before(prepared.command)
@@ -40,23 +102,6 @@ async def finish(
         raise
     finally:
         supervisor.counters.calls[outcome] += 1
-
-
-async def run_once(
-    supervisor: Supervisor, slot: Slot[Worker], prepared: Prepared, deadline: Deadline
-) -> Reply:
-    """Spend a lent slot on one call.
-
-    The slot goes back at the end, unless the call was given up: then it
-    belongs to its worker, and soon perhaps to somebody else.
-    """
-    call = None
-    try:
-        call = send(slot, prepared, deadline)
-        return await finish(supervisor, slot, call, deadline)
-    finally:
-        if call is None or not call.given_up:
-            supervisor.desk.give_back(slot)
 
 
 def _outcome(error: PoolError) -> str:

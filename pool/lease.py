@@ -8,6 +8,7 @@ from typing import Any
 from bridge.messages import Reply
 from pool.acquire import acquire
 from pool.calls import Prepared, prepare, result_of
+from pool.clock import Clock
 from pool.conversation import Call
 from pool.dispatch import finish, send
 from pool.errors import CallTimeout, LeaseClosed
@@ -28,7 +29,7 @@ class Lease:
     def __init__(self, supervisor: Supervisor, slot: Slot[Worker]) -> None:
         self._supervisor = supervisor
         self._slot = slot
-        self._turns = _Turns()
+        self._turns = _Turns(supervisor.clock)
         self._running: Call | None = None
         self._over = ""
         self._owns_slot = True
@@ -75,7 +76,8 @@ class Lease:
         return result_of(reply, command, result_type)
 
     async def _run(self, prepared: Prepared, deadline: Deadline) -> Reply:
-        call = self._running = send(self._slot, prepared, deadline)
+        now = self._supervisor.now()
+        call = self._running = send(self._slot, prepared, deadline, now)
         try:
             return await finish(self._supervisor, self._slot, call, deadline)
         finally:
@@ -90,7 +92,7 @@ class Lease:
             self._slot.worker.end_call(self._running)
             self._lose_slot(why)
         elif self._owns_slot:
-            self._supervisor.desk.give_back(self._slot)
+            self._supervisor.give_back(self._slot)
             self._lose_slot(why)
 
     def _lose_slot(self, why: str) -> None:
@@ -106,7 +108,8 @@ class Lease:
 class _Turns:
     """Lets a lease's calls through one at a time, in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = asyncio.Lock()
         self._inside = 0
 
@@ -116,15 +119,17 @@ class _Turns:
         try:
             if self._inside == 1:
                 await self._lock.acquire()  # alone: at once
-            else:
-                async with asyncio.timeout_at(deadline.at):
-                    await self._lock.acquire()
-        except BaseException as error:
-            self._inside -= 1
-            if isinstance(error, TimeoutError):
+            elif not await self._comes_by(deadline):
                 text = f"{command!r} was not sent: an earlier call on the same lease still runs"
-                raise CallTimeout(text) from None
+                raise CallTimeout(text)
+        except BaseException:
+            self._inside -= 1
             raise
+
+    async def _comes_by(self, deadline: Deadline) -> bool:
+        with self._clock.move_on_at(deadline.at) as scope:
+            await self._lock.acquire()
+        return not scope.cancelled_caught
 
     def release(self) -> None:
         self._inside -= 1

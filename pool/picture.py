@@ -13,14 +13,14 @@ from pool.worker import Worker
 def take_picture(supervisor: Supervisor) -> PoolStats:
     """The pool at this moment."""
     now = supervisor.now()
-    counters = supervisor.counters
-    workers = tuple(_describe(worker, now) for worker in supervisor.roster)
+    counters, ledger = supervisor.counters, supervisor.ledger
+    workers = tuple(_describe(worker, now) for worker in ledger.roster)
     by_state = Counter(worker.state for worker in workers)
     return PoolStats(
         name=supervisor.config.pool_name,
-        state=supervisor.state,
-        start_method=supervisor.start_method,
-        generation=supervisor.generation,
+        state=ledger.state,
+        start_method=supervisor.launcher.start_method,
+        generation=supervisor.launcher.generation,
         size=supervisor.config.size,
         overflow=supervisor.config.overflow,
         total=len(workers),
@@ -30,8 +30,8 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
         spare=by_state["spare"],
         abandoned=by_state["abandoned"],
         stopping=by_state["stopping"],
-        waiting=supervisor.desk.waiting,
-        inflight_calls=sum(worker.unanswered for worker in supervisor.roster),
+        waiting=ledger.waiting,
+        inflight_calls=sum(worker.unanswered for worker in ledger.roster),
         checkouts=dict(counters.checkouts),
         calls=dict(counters.calls),
         worker_starts=counters.worker_starts,
@@ -40,7 +40,7 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
         replacements=counters.replacements,
         late_replies=counters.late_replies,
         retries=counters.retries,
-        restarts_in_window=supervisor.restarts.restarts_in_window(now),
+        restarts_in_window=ledger.restarts.restarts_in_window(now),
         validations=dict(counters.validations),
         pings=dict(counters.pings),
         workers=workers,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 from collections.abc import Sequence
 from random import Random
@@ -12,12 +11,11 @@ from typing import Any, Self, Unpack
 
 import anyio
 
-from bridge.messages import Reply
-from pool.acquire import acquire, admit
-from pool.calls import Prepared, prepare, result_of
+from pool.acquire import admit, serving
+from pool.calls import prepare, result_of
 from pool.config import PoolConfig, PoolOptions
-from pool.dispatch import run_once
-from pool.errors import BrokenWorkerError, PoolClosed, PoolError, PoolTimeout
+from pool.dispatch import run_until_done
+from pool.errors import PoolClosed, PoolTimeout
 from pool.launch import Launcher
 from pool.launch.descriptors import fork_count
 from pool.launch.forkserver import ForkLauncher
@@ -26,7 +24,7 @@ from pool.lease import Checkout
 from pool.lifecycle import PoolState
 from pool.picture import take_picture
 from pool.reload import reload
-from pool.retries import may_retry, pause, poisoned
+from pool.retries import RetryRule
 from pool.stats import PoolStats
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
@@ -64,7 +62,7 @@ class WorkerPool:
         self._forks = 0
 
     def __repr__(self) -> str:
-        state = self._supervisor.state if self._supervisor else PoolState.NEW
+        state = self._supervisor.ledger.state if self._supervisor else PoolState.NEW
         return f"<WorkerPool {self.name!r} {state.value}>"
 
     @property
@@ -101,10 +99,9 @@ class WorkerPool:
         if not 1 <= count <= self._config.size:
             raise ValueError(f"wait_ready({n}): from 1 to the pool's size, {self._config.size}")
         allowed = seconds(timeout, self._config.start_timeout)
-        with anyio.move_on_after(allowed):
-            await supervisor.wait_ready(count)
+        if await serving(supervisor, count, Deadline.after(supervisor.now(), allowed)):
             return
-        cause = supervisor.restarts.last_cause
+        cause = supervisor.ledger.restarts.last_cause
         raise PoolTimeout(
             f"{self.name}: {count} workers were not ready within {allowed:g} s; "
             f"{take_picture(supervisor).line()}"
@@ -136,28 +133,9 @@ class WorkerPool:
         allowed = seconds(timeout, self._config.call_timeout)
         deadline = Deadline.after(supervisor.now(), allowed)
         prepared = prepare(command, args, session, self._config.max_frame_bytes)
-        loss: BrokenWorkerError | None = None
-        for lost in itertools.count():
-            try:
-                reply = await self._call_once(supervisor, prepared, deadline, again=lost > 0)
-                break
-            except BrokenWorkerError as error:
-                if not may_retry(error, idempotent=idempotent, lost=lost + 1, attempts=attempts):
-                    raise poisoned(error, command, lost + 1) from loss
-                loss = error
-                await supervisor.pause_before_retry(pause(lost + 1, self._random))
-            except PoolError as error:
-                # Why a repetition was needed is part of why it could not be made.
-                error.__cause__ = error.__cause__ or loss
-                raise
+        rule = RetryRule(idempotent, attempts)
+        reply = await run_until_done(supervisor, prepared, deadline, rule)
         return result_of(reply, command, result_type)
-
-    async def _call_once(
-        self, supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool
-    ) -> Reply:
-        longest_wait = Deadline.after(supervisor.now(), self._config.checkout_timeout)
-        slot = await acquire(supervisor, deadline.or_earlier(longest_wait), again=again)
-        return await run_once(supervisor, slot, prepared, deadline)
 
     def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:
         """Lend a worker to the block of an `async with`.

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from pool.errors import PoolClosed, WorkerError
-from pool.lifecycle import WorkerState
 from pool.supervisor import Supervisor
-from pool.worker import Worker
 
 
 async def reload(supervisor: Supervisor) -> None:
@@ -19,62 +15,19 @@ async def reload(supervisor: Supervisor) -> None:
     and if it was the first, workers are started from the old generation again.
     """
     async with supervisor.reloading:
-        await supervisor.renew_environment()
-        replaced = 0
-        while (old := _outdated(supervisor)) is not None:
-            try:
-                replaced += await _replace(supervisor, old)
-            except WorkerError:
-                if not replaced:
-                    supervisor.revert_generation()
-                raise
+        if not supervisor.ledger.may_grow:
+            name = supervisor.config.pool_name
+            raise PoolClosed(f"{name}: the pool was closed before the reload began")
+        await supervisor.renew()
+        try:
+            await supervisor.all_replaced()
+        except WorkerError:
+            if not _has_begun(supervisor):
+                supervisor.launcher.revert()
+            raise
 
 
-def _outdated(supervisor: Supervisor) -> Worker | None:
-    """A worker that has, or may yet turn out to have, the code of an older generation."""
-    if not supervisor.may_grow:
-        raise _closed(supervisor)
-    for worker in supervisor.roster:
-        there = worker.state in (WorkerState.STARTING, WorkerState.READY)
-        if there and not worker.is_released and worker.generation != supervisor.generation:
-            return worker
-    return None
-
-
-async def _replace(supervisor: Supervisor, old: Worker) -> bool:
-    """Put another worker in the old one's place; False if it turned out to need none."""
-    if old.state is WorkerState.STARTING:
-        await asyncio.wait([old.settled])
-        return False
-    if old.has_abandoned:
-        old.release("reload")  # it serves nobody as it is
-        return False
-    stand_in = supervisor.start_worker(stands_in=True)
-    try:
-        await asyncio.wait([stand_in.settled])
-    except asyncio.CancelledError:
-        stand_in.kill("cancel", "was not wanted any more, because the reload was cancelled")
-        raise
-    if not stand_in.is_ready:
-        raise stand_in.error or _closed(supervisor)
-    _swap(supervisor, old, stand_in)
-    await asyncio.wait([old.gone])
-    return True
-
-
-def _swap(supervisor: Supervisor, old: Worker, stand_in: Worker) -> None:
-    """In one step, so that neither too many nor too few are ever counted."""
-    if not old.is_ready:
-        # It was lost meanwhile, and has been replaced as any lost worker is.
-        stand_in.retire("unwanted")
-        return
-    in_service = old.in_service
-    old.release("reload")
-    if in_service:
-        supervisor.put_in_service(stand_in)
-    else:
-        supervisor.roster.admit(stand_in)
-
-
-def _closed(supervisor: Supervisor) -> PoolClosed:
-    return PoolClosed(f"{supervisor.config.pool_name}: the pool was closed during the reload")
+def _has_begun(supervisor: Supervisor) -> bool:
+    """Whether any worker of the new generation serves."""
+    new = supervisor.launcher.generation
+    return any(worker.is_ready and worker.generation == new for worker in supervisor.ledger.roster)

@@ -8,7 +8,6 @@ replaced at once and resets the back-off.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from random import Random
 
 from pool.errors import WorkerError, WorkerStartError
@@ -25,16 +24,12 @@ COOL_DOWN = 10.0
 """Seconds for which a pool in a crash loop refuses work before one start probes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """When starts are allowed, and how many at once (None: no limit)."""
-
-    not_before: float
-    at_most: int | None
-
-
 class RestartPolicy:
-    """Growing, jittered back-off, and the crash-loop rule."""
+    """Growing, jittered back-off, and the crash-loop rule.
+
+    No start may begin before the instant `not_before`. `failed_at` and
+    `last_cause` are of the last failed start, None if all is well.
+    """
 
     def __init__(self, max_restarts: int, window: float, random: Random) -> None:
         self._max_restarts = max_restarts
@@ -42,9 +37,10 @@ class RestartPolicy:
         self._random = random
         self._failures: deque[float] = deque()
         self._in_a_row = 0
-        self._not_before = 0.0
         self._first_cause: WorkerError | None = None
         self._looping = False
+        self.not_before = 0.0
+        self.failed_at: float | None = None
         self.last_cause: WorkerError | None = None
 
     @property
@@ -54,25 +50,28 @@ class RestartPolicy:
     def failed(self, now: float, cause: WorkerError) -> None:
         """A start failed at `now`."""
         self.last_cause = cause
+        self.failed_at = now
         self._first_cause = self._first_cause or cause
         self._failures.append(now)
         self._in_a_row += 1
         if self.restarts_in_window(now) > self._max_restarts:
             self._looping = True
         delay = COOL_DOWN if self._looping else self._back_off()
-        self._not_before = max(self._not_before, now + delay)
+        self.not_before = max(self.not_before, now + delay)
 
     def succeeded(self) -> None:
         """A worker proved itself: by a finished call, or by living longer than `EARLY_LOSS`."""
         self._failures.clear()
         self._in_a_row = 0
-        self._not_before = 0.0
+        self.not_before = 0.0
+        self.failed_at = None
         self._first_cause = self.last_cause = None
         self._looping = False
 
-    def verdict(self, now: float) -> Verdict:
-        """What may be started at `now`. After a failure only one start at a time."""
-        return Verdict(self._not_before, at_most=1 if self._in_a_row else None)
+    @property
+    def at_most(self) -> int | None:
+        """How many may start at a time: after a failure only one; None is no limit."""
+        return 1 if self._in_a_row else None
 
     def restarts_in_window(self, now: float) -> int:
         """Failed starts within the last `window` seconds."""
@@ -86,7 +85,7 @@ class RestartPolicy:
         assert cause is not None
         error = WorkerStartError(
             f"{pool}: crash loop, over {self._max_restarts} failed starts in {self._window:g} s; "
-            f"the next try is in {max(0.0, self._not_before - now):.1f} s. First cause: {cause}",
+            f"the next try is in {max(0.0, self.not_before - now):.1f} s. First cause: {cause}",
             worker=cause.worker,
             pid=cause.pid,
             returncode=cause.returncode,

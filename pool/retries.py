@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from random import Random
 
 from pool.errors import BrokenWorkerError
@@ -11,12 +12,19 @@ MAX_PAUSE = 1.0
 """Seconds, doubling from the first to the second, with jitter: replacements start at once."""
 
 
-def may_retry(error: BrokenWorkerError, *, idempotent: bool, lost: int, attempts: int) -> bool:
-    """Whether a call that lost its worker for the `lost`th time may be made again.
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """Which calls may be made again: those marked `idempotent`, `attempts` times in all."""
 
-    A request that never left whole cannot have been run, so it needs no mark.
-    """
-    return lost < attempts and (idempotent or not error.request_sent)
+    idempotent: bool
+    attempts: int
+
+    def allows(self, error: BrokenWorkerError, lost: int) -> bool:
+        """Whether a call that lost its worker for the `lost`th time may be made again.
+
+        A request that never left whole cannot have been run, so it needs no mark.
+        """
+        return lost < self.attempts and (self.idempotent or not error.request_sent)
 
 
 def pause(lost: int, random: Random) -> float:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import anyio
 
 from bridge.messages import Reply, changes_in
 from pool.calls import Prepared
+from pool.clock import Clock
 from pool.closing import bury, close_politely
 from pool.config import PoolConfig
 from pool.conversation import Call, Conversation
 from pool.errors import CallTimeout, LeaseClosed, WorkerError
 from pool.launch import Launched, Launcher
-from pool.lifecycle import WORKER, SlotEvent, SlotState, WorkerEvent, WorkerState, advance
-from pool.postmortem import FAULTS, OF_ITSELF, Remains
+from pool.ledger.members import Member
+from pool.ledger.recycling import Term
+from pool.lifecycle import SlotEvent, WorkerEvent, WorkerState
+from pool.postmortem import FAULTS, Remains
 from pool.requests import capabilities, catch_up, handshake, internal
-from pool.sessions import SessionStore
+from pool.sessions import NO_NEWS, News, SessionStore
 from pool.slots import Slot
 from pool.timeouts import Deadline
 
@@ -31,7 +35,7 @@ class Owner(Protocol):
         """It takes no calls from here on."""
         ...
 
-    def call_finished(self, worker: Worker) -> None:
+    def call_finished(self, worker: Worker, call: Call) -> None:
         """It answered a call for which somebody waited."""
         ...
 
@@ -40,53 +44,42 @@ class Owner(Protocol):
         ...
 
     def late_reply(self, slot: Slot[Worker] | None) -> None:
-        """An answer came that nobody waits for; `slot`, if given, can be lent again."""
+        """An answer came that nobody waits for; the abandoned `slot`, if given, is free again."""
         ...
 
     def ping_answered(self, worker: Worker) -> None: ...
 
 
-class Worker:
+class Worker(Member):
     """A supervised child. `run` is its whole life; the rest is called meanwhile.
 
-    `reason` says why it left, in the words of the metric of worker exits;
-    `error` is what it failed of, unless it was asked to end. `in_service` is set
-    when its slots are lent, and not for a spare; `settled` is done when it is
-    ready or gone, `gone` when it is gone.
+    `error` is what it failed of, unless it was asked to end.
     """
 
     def __init__(
         self,
         name: str,
         config: PoolConfig,
+        term: Term,
         launcher: Launcher,
         sessions: SessionStore,
+        clock: Clock,
         owner: Owner,
     ) -> None:
-        self.name = name
-        self.state = WorkerState.STARTING
-        self.slots = tuple(Slot(self) for _ in range(config.concurrency))
-        self.finished_calls = 0
-        self.ready_at: float | None = None
-        self.last_active = 0.0
-        self.reason = ""
+        super().__init__(name, config.concurrency, term, clock.now())
         self.error: WorkerError | None = None
-        self.in_service = False
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._config = config
         self._launcher = launcher
         self._sessions = sessions
+        self._clock = clock
         self._owner = owner
         self._loop = asyncio.get_running_loop()
-        self.launched_at = self._loop.time()
         self._seen = sessions.attach()
         self._shares_definitions = False
         self._launched: Launched | None = None
         self._starting: anyio.CancelScope | None = None
         self._talk: Conversation | None = None
         self._left: asyncio.Future[None] = self._loop.create_future()
-        self._released = ""
         self._what = ""
 
     # What others read
@@ -101,54 +94,19 @@ class Worker:
         exited = self._launched.process.exited if self._launched else None
         return exited.result() if exited is not None and exited.done() else None
 
-    def failed_to_start(self, now: float, early: float) -> bool:
-        """Whether it ended before it was ready, or of itself within `early` seconds with no work.
-
-        One that was killed for not answering was at work.
-        """
-        if self.ready_at is None:
-            return True
-        idled = not self.finished_calls and now - self.ready_at < early
-        return idled and self.reason in OF_ITSELF
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it takes calls."""
-        return self.state is WorkerState.READY
-
-    @property
-    def is_spare(self) -> bool:
-        """Whether it could take calls and is held back."""
-        return self.is_ready and not self.in_service
-
-    @property
-    def is_released(self) -> bool:
-        """Whether it goes as soon as its calls are finished."""
-        return bool(self._released)
-
     @property
     def generation(self) -> int | None:
         """Of the code and environment that it was launched with; None before that."""
         return self._launched.generation if self._launched else None
 
     @property
-    def is_busy(self) -> bool:
-        return any(slot.state is SlotState.BUSY for slot in self.slots)
-
-    @property
-    def has_abandoned(self) -> bool:
-        return any(slot.state is SlotState.ABANDONED for slot in self.slots)
-
-    @property
-    def is_idle(self) -> bool:
-        """Ready, and all of its slots free."""
-        free = all(slot.state is SlotState.FREE for slot in self.slots)
-        return free and self.is_ready
-
-    @property
     def unanswered(self) -> int:
         """Calls without a reply, those included for which nobody waits any more."""
         return self._talk.unanswered if self._talk else 0
+
+    async def private_memory(self) -> int | None:
+        """Bytes that its process shares with no other; None if it is not there."""
+        return await self._launched.process.private_memory() if self._launched else None
 
     # Life
 
@@ -165,8 +123,6 @@ class Worker:
                 if self._launched is not None:
                     await bury(self._launched, lost=self.reason == "")
                 self._conclude()
-                self._settle()
-                self.gone.set_result(None)
 
     async def _start_or_leave(self) -> None:
         if self.state is not WorkerState.STARTING:
@@ -178,8 +134,9 @@ class Worker:
             self.kill("start", f"could not be started: {error!r}")
 
     async def _start(self) -> None:
-        self.launched_at = self._loop.time()
-        with anyio.move_on_after(self._config.start_timeout) as self._starting:
+        self.launched_at = self._clock.now()
+        deadline = Deadline.after(self.launched_at, self._config.start_timeout)
+        with self._clock.move_on_at(deadline.at) as self._starting:
             answer = await self._launch()
             await _first_of(answer, self._left)
         if self.state is not WorkerState.STARTING:
@@ -209,18 +166,12 @@ class Worker:
             self._lose(f"said that its start-up failed: {said.strip()}")
             return
         self._shares_definitions = "define" in capabilities(reply)
-        self.ready_at = self.last_active = self._loop.time()
-        self.state = advance(WORKER, self.state, WorkerEvent.HANDSHAKEN)
-        self._settle()
+        self.handshaken(self._clock.now())
         self._owner.worker_ready(self)
-
-    def _settle(self) -> None:
-        if not self.settled.done():
-            self.settled.set_result(None)
 
     def _conclude(self) -> None:
         """Settle why it ended, now that everything about it is known, and end every call."""
-        self.state = advance(WORKER, self.state, WorkerEvent.EXIT)
+        self.exited()
         self._sessions.detach(self._seen)
         self.reason = self.reason or self._reason_of_its_own()
         remains, talk = self._remains(), self._talk
@@ -246,38 +197,25 @@ class Worker:
 
     def retire(self, reason: str) -> None:
         """Have an idle worker finish and exit."""
-        self.reason = reason
-        self._leave(WorkerEvent.RETIRE, f"was retired ({reason})")
-
-    def release(self, reason: str) -> None:
-        """Have it finish its calls, then exit; nobody gets it any more."""
-        self._released = reason
-        self._owner.worker_leaves(self)
-        self.go_if_released()
-
-    def go_if_released(self) -> None:
-        """It may have finished its last call."""
-        if self._released and self.is_idle:
-            self.retire(self._released)
+        self._leave(WorkerEvent.RETIRE, reason, f"was retired ({reason})")
 
     def kill(self, reason: str, what: str) -> None:
         """Kill it now, in any state; `what` completes the sentence "the worker ..."."""
         if self.state is WorkerState.EXITED:
             return
         if self.state is not WorkerState.KILLING:
-            self.reason = reason
-            self._leave(WorkerEvent.KILL, what)
+            self._leave(WorkerEvent.KILL, reason, what)
         if self._launched is not None:
             self._launched.link.close()
             self._launched.process.kill()
 
     def _lose(self, what: str) -> None:
         """It went by itself, or will be made to go."""
-        if self.state in (WorkerState.STARTING, WorkerState.READY):
-            self._leave(WorkerEvent.KILL, what)
+        if self.is_there:
+            self._leave(WorkerEvent.KILL, "", what)
 
-    def _leave(self, event: WorkerEvent, what: str) -> None:
-        self.state = advance(WORKER, self.state, event)
+    def _leave(self, event: WorkerEvent, reason: str, what: str) -> None:
+        self.leave(event, reason, self._clock.now())
         self._what = what
         if not self._left.done():
             self._left.set_result(None)
@@ -285,7 +223,7 @@ class Worker:
             self._starting.cancel()  # a launch may have to wait for an import
         self._owner.worker_leaves(self)
 
-    def is_there(self) -> bool:
+    def still_serves(self) -> bool:
         """Ask the kernel: the loop may not have come to read yet that the pipe was closed."""
         assert self._launched is not None
         if not self._launched.link.is_open():
@@ -300,15 +238,24 @@ class Worker:
         Raises `RequestError`, and sends nothing, if that makes it too large.
         """
         assert self._talk is not None
+        now = self._clock.now()
         if not self._shares_definitions:
-            return self._talk.send(prepared, slot)
+            return self._send(prepared, slot, now)
         session = prepared.session
-        news = self._sessions.news(session, self._seen, self._loop.time())
+        news = self._sessions.news(session, self._seen, now)
         *earlier, last = news.portions(self._config.max_frame_bytes // 4)
         for portion in earlier:
             self._talk.send(catch_up(session), None, portion)
-        call = self._talk.send(prepared, slot, last)
+        call = self._send(prepared, slot, now, last)
         self._sessions.told(session, self._seen)
+        return call
+
+    def _send(
+        self, prepared: Prepared, slot: Slot[Worker], now: float, news: News = NO_NEWS
+    ) -> Call:
+        assert self._talk is not None
+        call = self._talk.send(prepared, slot, news)
+        call.sent_at = now
         return call
 
     async def finish(self, call: Call, deadline: Deadline) -> Reply:
@@ -317,17 +264,17 @@ class Worker:
         Raises `CallTimeout`, or a `WorkerError` if the worker dies. Timed out
         or cancelled, the caller is free at once and the slot is abandoned.
         """
-        timer = None
+        alarm = None
         if deadline.at is not None:
-            timer = self._loop.call_at(deadline.at, self._expire, call, deadline)
+            alarm = self._clock.call_at(deadline.at, lambda: self._expire(call, deadline))
         try:
             return await call.reply
         except asyncio.CancelledError:
             self.give_up(call)
             raise
         finally:
-            if timer is not None:
-                timer.cancel()
+            if alarm is not None:
+                alarm.cancel()
 
     def _expire(self, call: Call, deadline: Deadline) -> None:
         text = (
@@ -347,41 +294,43 @@ class Worker:
         if call.given_up or not self._talk.is_pending(call):
             return
         call.given_up = True
-        call.watch = self._loop.call_later(
-            self._config.late_reply_timeout, self.kill, "timeout", "did not end an abandoned call"
-        )
+        self._watch(call, self._config.late_reply_timeout, self._give_up_for_good)
         if error is not None and not call.reply.done():
             call.reply.set_exception(error)
         if call.slot is not None:
             call.slot.advance(SlotEvent.ABANDON)
             self._owner.slot_abandoned(call.slot)
 
+    def _give_up_for_good(self) -> None:
+        self.kill("timeout", "did not end an abandoned call")
+
     def ping(self) -> None:
         """See whether an idle worker answers; it is killed if it does not."""
         assert self._talk is not None
         call = self._talk.send(internal("ping"), None)
-        call.watch = self._loop.call_later(self._config.ping_timeout, self._ping_expired, call)
+        self._watch(call, self._config.ping_timeout, lambda: self._ping_expired(call))
 
     def _ping_expired(self, call: Call) -> None:
         if self.is_busy:
             # Alive under its call's own deadline; the ping is answered behind that call.
-            call.watch = self._loop.call_later(self._config.ping_timeout, self._ping_expired, call)
+            self._watch(call, self._config.ping_timeout, lambda: self._ping_expired(call))
         else:
             self.kill("ping", f"did not answer a ping within {self._config.ping_timeout:g} s")
+
+    def _watch(self, call: Call, seconds: float, action: Callable[[], None]) -> None:
+        """Look after a call for which no caller waits (any more)."""
+        call.watch = self._clock.call_at(self._clock.now() + seconds, action)
 
     # What the child does
 
     def _on_reply(self, call: Call, reply: Reply) -> None:
-        self.last_active = self._loop.time()
+        self.last_active = self._clock.now()
         if self._shares_definitions:
             self._learn(call.prepared.session, reply)
         if call.given_up:
-            if call.slot is not None:
-                call.slot.advance(SlotEvent.LATE_REPLY)
             self._owner.late_reply(call.slot)
         elif call.slot is not None:
-            self.finished_calls += 1
-            self._owner.call_finished(self)
+            self._owner.call_finished(self, call)
         elif call.watch is not None:
             self._owner.ping_answered(self)
 
@@ -410,7 +359,7 @@ class Worker:
         return Remains(
             worker=self.name,
             pid=self.pid,
-            age=self._loop.time() - self.launched_at,
+            age=self._clock.now() - self.launched_at,
             returncode=self.returncode,
             stderr_tail=self._launched.stderr.tail() if self._launched else "",
             reason=self.reason,

@@ -27,6 +27,10 @@ class Process(Protocol):
         """Whether the template it was forked from, which reaps it, is gone."""
         ...
 
+    async def private_memory(self) -> int | None:
+        """Bytes of memory that it shares with no other process; None if nobody can tell."""
+        ...
+
     def terminate(self) -> None:
         """Send SIGTERM to the process, if it is still there."""
         ...

@@ -7,6 +7,7 @@ import contextlib
 import signal
 
 from pool.launch.descriptors import close_end
+from pool.launch.memory import private_memory_of
 from pool.launch.process import kill_group, returncode_of
 
 TOLD_WITHIN = 1.0
@@ -31,6 +32,9 @@ class ForkedProcess:
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self._loop.add_reader(pidfd, self._end)
+
+    async def private_memory(self) -> int | None:
+        return await private_memory_of(self.pid, self.exited)
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)

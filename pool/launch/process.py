@@ -9,6 +9,7 @@ import signal
 from subprocess import Popen
 
 from pool.launch.descriptors import adopt_descriptor, close_end
+from pool.launch.memory import private_memory_of
 
 
 class ChildProcess:
@@ -27,6 +28,9 @@ class ChildProcess:
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._reap)
+
+    async def private_memory(self) -> int | None:
+        return await private_memory_of(self.pid, self.exited)
 
     def terminate(self) -> None:
         if not self.exited.done():

@@ -195,7 +195,7 @@ async def test_a_reload_that_is_cancelled_leaves_a_whole_pool(deployed: Deployed
         with pytest.raises(asyncio.CancelledError):
             await reloading
         stats = await until(pool, lambda stats: stats.total == 3)
-        assert (stats.idle, stats.worker_exits) == (3, {"cancel": 1})
+        assert (stats.idle, stats.worker_exits) == (3, {"unwanted": 1})
 
 
 async def test_a_reload_ends_with_the_pool(deployed: Deployed) -> None:

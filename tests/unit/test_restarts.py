@@ -17,7 +17,7 @@ def policy(max_restarts: int = 5, window: float = 60.0) -> RestartPolicy:
 
 
 def test_without_failures_nothing_is_delayed() -> None:
-    assert (policy().verdict(0.0).not_before, policy().verdict(0.0).at_most) == (0.0, None)
+    assert (policy().not_before, policy().at_most) == (0.0, None)
 
 
 def test_delays_grow_with_jitter_up_to_a_limit() -> None:
@@ -25,7 +25,7 @@ def test_delays_grow_with_jitter_up_to_a_limit() -> None:
     delays = []
     for _ in range(12):
         restarts.failed(0.0, cause())
-        delays.append(restarts.verdict(0.0).not_before)
+        delays.append(restarts.not_before)
     assert 0.05 <= delays[0] <= 0.1
     assert delays == sorted(delays)
     assert MAX_DELAY / 2 <= delays[-1] <= MAX_DELAY
@@ -35,14 +35,14 @@ def test_delays_grow_with_jitter_up_to_a_limit() -> None:
 def test_after_a_failure_one_start_at_a_time() -> None:
     restarts = policy()
     restarts.failed(0.0, cause())
-    assert restarts.verdict(0.0).at_most == 1
+    assert restarts.at_most == 1
 
 
 def test_a_success_ends_the_back_off() -> None:
     restarts = policy()
     restarts.failed(0.0, cause())
     restarts.succeeded()
-    assert restarts.verdict(0.0).not_before == 0.0
+    assert restarts.not_before == 0.0
     assert restarts.last_cause is None
 
 
@@ -53,7 +53,7 @@ def test_more_failures_than_allowed_within_the_window_are_a_crash_loop() -> None
         assert not restarts.in_crash_loop
     restarts.failed(2.0, cause())
     assert restarts.in_crash_loop
-    assert restarts.verdict(2.0).not_before == 2.0 + COOL_DOWN
+    assert restarts.not_before == 2.0 + COOL_DOWN
 
 
 def test_failures_far_apart_are_no_crash_loop() -> None:

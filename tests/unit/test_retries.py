@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from pool.errors import BrokenWorkerError
-from pool.retries import MAX_PAUSE, may_retry, pause, poisoned
+from pool.retries import MAX_PAUSE, RetryRule, pause, poisoned
 
 
 def lost(*, request_sent: bool) -> BrokenWorkerError:
@@ -25,9 +25,9 @@ def lost(*, request_sent: bool) -> BrokenWorkerError:
         (False, False, 3, False),
     ],
 )
-def test_may_retry(sent: bool, idempotent: bool, count: int, again: bool) -> None:
+def test_a_rule_allows(sent: bool, idempotent: bool, count: int, again: bool) -> None:
     error = lost(request_sent=sent)
-    assert may_retry(error, idempotent=idempotent, lost=count, attempts=3) is again
+    assert RetryRule(idempotent, attempts=3).allows(error, count) is again
 
 
 def test_pauses_grow_up_to_a_limit() -> None:

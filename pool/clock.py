@@ -1,0 +1,129 @@
+"""The pool's clock, and all of its timers on one timer of the event loop.
+
+Time in which the loop could not turn, because the whole process was stopped
+or a callback blocked it, does not count: after it, nothing is overdue that had
+time left before. What the workers have sent meanwhile is read first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import anyio
+
+BEAT = 1.0
+"""Seconds between looks at the loop's clock while any alarm is set."""
+
+SUSPENDED = 1.0
+"""Seconds after which a beat that is late means that the loop could not turn."""
+
+_FEW = 64
+"""Cancelled alarms that are not worth clearing away."""
+
+
+class Alarm:
+    """An action at an instant, until it is cancelled or has rung."""
+
+    __slots__ = ("_action", "_clock")
+
+    def __init__(self, clock: Clock, action: Callable[[], None]) -> None:
+        self._clock = clock
+        self._action: Callable[[], None] | None = action
+
+    @property
+    def is_set(self) -> bool:
+        return self._action is not None
+
+    def cancel(self) -> None:
+        """Do not ring; without effect if it has rung."""
+        if self._action is not None:
+            self._action = None
+            self._clock.count_cancelled()
+
+    def ring(self) -> None:
+        action, self._action = self._action, None
+        if action is not None:
+            action()
+
+
+class Clock:
+    """Seconds of the loop's clock, less those in which the loop could not turn.
+
+    All instants of the pool are of this clock.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lost = 0.0
+        self._seen = self._loop.time()
+        self._alarms: list[tuple[float, int, Alarm]] = []
+        self._numbers = count()
+        self._cancelled = 0
+        self._beat: asyncio.TimerHandle | None = None
+        self._beat_at = 0.0
+
+    def now(self) -> float:
+        """The present instant."""
+        time = self._loop.time()
+        if self._beat is not None and time > self._beat_at + SUSPENDED:
+            self._lost += time - self._seen
+            self._beat_at = time  # it rings late, but that is accounted for now
+        self._seen = time
+        return time - self._lost
+
+    def call_at(self, when: float, action: Callable[[], None]) -> Alarm:
+        """Run `action` at the instant `when`, or as soon after it as the loop can."""
+        alarm = Alarm(self, action)
+        heapq.heappush(self._alarms, (when, next(self._numbers), alarm))
+        if self._beat is None or when + self._lost < self._beat_at:
+            self._set_beat()
+        return alarm
+
+    @contextmanager
+    def move_on_at(self, when: float | None) -> Iterator[anyio.CancelScope]:
+        """Cancel the block at the instant `when`, as `anyio.move_on_at` does; None is never."""
+        with anyio.CancelScope() as scope:
+            alarm = None if when is None else self.call_at(when, scope.cancel)
+            try:
+                yield scope
+            finally:
+                if alarm is not None:
+                    alarm.cancel()
+
+    def close(self) -> None:
+        """Ring no more."""
+        self._alarms.clear()
+        if self._beat is not None:
+            self._beat.cancel()
+
+    def count_cancelled(self) -> None:
+        """An alarm was cancelled: clear those away before they are half of all."""
+        self._cancelled += 1
+        if self._cancelled > _FEW and 2 * self._cancelled > len(self._alarms):
+            self._alarms = [entry for entry in self._alarms if entry[2].is_set]
+            heapq.heapify(self._alarms)
+            self._cancelled = 0
+
+    def _set_beat(self) -> None:
+        """Ring for the next alarm, or for a look at the clock before that."""
+        if self._beat is not None:
+            self._beat.cancel()
+        first = self._alarms[0][0] + self._lost
+        self._beat_at = min(first, self._loop.time() + BEAT)
+        self._beat = self._loop.call_at(self._beat_at, self._ring)
+
+    def _ring(self) -> None:
+        now = self.now()
+        self._beat = None
+        try:
+            while self._alarms and self._alarms[0][0] <= now:
+                alarm = heapq.heappop(self._alarms)[2]
+                self._cancelled -= not alarm.is_set
+                alarm.ring()
+        finally:
+            if self._alarms and self._beat is None:
+                self._set_beat()
