@@ -39,16 +39,16 @@ def admit(
             f"{name}: the pool was opened on another event loop; open one of its own on each, "
             "or use SyncWorkerPool from threads"
         )
-    ledger = supervisor.ledger
-    if ledger.state is PoolState.FAILED:
+    life = supervisor.ledger.life
+    if life.state is PoolState.FAILED:
         supervisor.look()  # the cool-down may be over
-    if not (ledger.takes_work or (even_failed and ledger.may_grow)):
+    if not (life.takes_work or (even_failed and life.may_grow)):
         raise _refusal(supervisor)
     return supervisor
 
 
 def _refusal(supervisor: Supervisor) -> PoolError:
-    state = supervisor.ledger.state
+    state = supervisor.ledger.life.state
     if state is PoolState.FAILED:
         supervisor.counters.checkouts["failed"] += 1
         return supervisor.refusal()
@@ -70,7 +70,7 @@ async def serving(supervisor: Supervisor, count: int, deadline: Deadline) -> boo
             await waiter.future
         return not scope.cancelled_caught
     finally:
-        supervisor.ledger.leave_ready(waiter)
+        supervisor.ledger.lobby.leave_ready(waiter)
 
 
 async def acquire(
@@ -87,7 +87,7 @@ async def acquire(
     `WorkerStartError` or `PoolClosed` if there will be no worker.
     """
     ledger = supervisor.ledger
-    if not (ledger.serves_the_queue if again else ledger.takes_work):
+    if not (ledger.serves_the_queue if again else ledger.life.takes_work):
         raise _refusal(supervisor)
     slot = _take_idle(supervisor)
     if slot is None:

@@ -18,7 +18,7 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
     by_state = Counter(worker.state for worker in workers)
     return PoolStats(
         name=supervisor.config.pool_name,
-        state=ledger.state,
+        state=ledger.life.state,
         start_method=supervisor.launcher.start_method,
         generation=supervisor.launcher.generation,
         size=supervisor.config.size,
@@ -30,7 +30,7 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
         spare=by_state["spare"],
         abandoned=by_state["abandoned"],
         stopping=by_state["stopping"],
-        waiting=ledger.waiting,
+        waiting=ledger.lobby.waiting,
         inflight_calls=sum(worker.unanswered for worker in ledger.roster),
         checkouts=dict(counters.checkouts),
         calls=dict(counters.calls),

@@ -62,7 +62,7 @@ class WorkerPool:
         self._forks = 0
 
     def __repr__(self) -> str:
-        state = self._supervisor.ledger.state if self._supervisor else PoolState.NEW
+        state = self._supervisor.ledger.life.state if self._supervisor else PoolState.NEW
         return f"<WorkerPool {self.name!r} {state.value}>"
 
     @property

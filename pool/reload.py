@@ -15,7 +15,7 @@ async def reload(supervisor: Supervisor) -> None:
     and if it was the first, workers are started from the old generation again.
     """
     async with supervisor.reloading:
-        if not supervisor.ledger.may_grow:
+        if not supervisor.ledger.life.may_grow:
             name = supervisor.config.pool_name
             raise PoolClosed(f"{name}: the pool was closed before the reload began")
         await supervisor.renew()

@@ -140,7 +140,7 @@ class Supervisor:
 
     @property
     def is_closed(self) -> bool:
-        return self.ledger.state is PoolState.CLOSED
+        return self.ledger.life.is_closed
 
     # Decisions
 
@@ -199,7 +199,7 @@ class Supervisor:
         worker = Worker(
             name,
             self.config,
-            self.ledger.term(),
+            self.ledger.new_term(),
             self.launcher,
             self.sessions,
             self.clock,
@@ -276,7 +276,7 @@ class Supervisor:
             return
         if not any(worker.due == "reload" for worker in self.ledger.roster):
             self._reload.set_result(None)
-        elif not self.ledger.may_grow:
+        elif not self.ledger.life.may_grow:
             name = self.config.pool_name
             self._reload.set_exception(PoolClosed(f"{name}: the pool was closed during the reload"))
 
@@ -323,7 +323,7 @@ class Supervisor:
             self.counters.replacements += not failed_start
             extra = {"pool": self.config.pool_name, "worker": worker.name}
             _log.warning("%s", worker.error, extra=extra)
-        if failed_start and self.ledger.state is PoolState.FAILED:
+        if failed_start and self.ledger.life.state is PoolState.FAILED:
             _log.warning("%s: crash loop, work is refused", self.config.pool_name)
         if worker.stands_in and worker.error is not None and self._reload is not None:
             self._reload.set_exception(worker.error)

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from random import Random
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from pool.capacity import Counts, Limits, wanted
-from pool.checkout import CheckoutQueue, Ticket
+from pool.checkout import Ticket
 from pool.config import PoolConfig
 from pool.errors import PoolError, WorkerError, WorkerStartError
+from pool.ledger.life import Life
+from pool.ledger.lobby import Lobby, ReadyWait
 from pool.ledger.members import Member
 from pool.ledger.recycling import Term
 from pool.ledger.roster import Roster
 from pool.ledger.service import ServiceTimes
-from pool.lifecycle import POOL, PoolEvent, PoolState, SlotEvent, SlotState, advance
+from pool.lifecycle import SlotEvent, SlotState
 from pool.restarts import EARLY_LOSS, RestartPolicy
 from pool.slots import Slot
 
@@ -39,100 +41,69 @@ class Fitness(Enum):
     UNFIT = "unfit"
 
 
-class ReadyWait(Protocol):
-    """Somebody who waits until `count` workers serve. It ends exactly once."""
-
-    @property
-    def count(self) -> int: ...
-
-    def grant(self) -> None: ...
-
-    def fail(self, error: Exception) -> None: ...
-
-
 class Ledger(Generic[W]):
-    """All that the decisions are made from. Every method is one synchronous step."""
+    """All that the decisions are made from. Every method is one synchronous step.
+
+    `keep` counts the workers that were in service and were not dismissed, lost
+    ones included: they are replaced unasked.
+    """
 
     def __init__(self, config: PoolConfig, random: Random) -> None:
         self.config = config
         self.limits = Limits(config.size, config.overflow, config.starts_at_once)
-        self.state = PoolState.NEW
+        self.life = Life()
+        self.lobby: Lobby[W] = Lobby(config.max_waiting)
         self.roster: Roster[W] = Roster()
         self.times = ServiceTimes()
         self.restarts = RestartPolicy(config.max_restarts, config.restart_window, random)
         self.fitness = Fitness.UNKNOWN
         self.ask_again_at = 0.0
         self.keep = 0
-        self.calls_under_way = 0
-        self.queue_is_shut = False
-        self.hurry_at: float | None = None
-        self.is_hurried = False
-        self.is_terminated = False
         self.is_unsettled = False
-        self._queue: CheckoutQueue[Slot[W]] = CheckoutQueue(config.max_waiting)
-        self._ready_waits: dict[ReadyWait, None] = {}
+        self._calls_under_way = 0
+        self._is_at_limit = False
         self._term = Term(config.max_calls, config.max_age, config.max_memory)
         self._random = random
-        self._is_at_limit = False
 
     # What is so
 
     @property
-    def waiting(self) -> int:
-        """Checkouts in the queue."""
-        return self._queue.waiting
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether anybody waits for anything."""
-        return bool(self.waiting or self._ready_waits)
-
-    @property
-    def takes_work(self) -> bool:
-        return self.state is PoolState.OPEN
-
-    @property
-    def may_grow(self) -> bool:
-        """Whether workers may still be added: neither draining nor closed."""
-        return self.state in (PoolState.OPEN, PoolState.FAILED)
-
-    @property
     def serves_the_queue(self) -> bool:
         """Whether a call that was admitted once may wait (again)."""
-        draining = self.state is PoolState.DRAINING and not self.queue_is_shut
-        return self.takes_work or (draining and not self.is_over)
-
-    @property
-    def is_out_of_work(self) -> bool:
-        """Whether no lease is out, no call is under way and nobody waits."""
-        at_work = self.waiting or self.calls_under_way or any(w.is_busy for w in self.roster)
-        return not at_work
+        draining = self.life.is_draining and not self.life.queue_is_shut
+        return self.life.takes_work or (draining and not self.is_over)
 
     @property
     def is_over(self) -> bool:
-        """Whether a pool that drains is to end its workers now."""
-        draining = self.state is PoolState.DRAINING
-        return draining and (self.is_hurried or self.is_out_of_work)
+        """Whether a pool that drains is to end its workers now: all work is done, or hurried."""
+        return self.life.is_draining and (self.life.is_hurried or self._is_out_of_work)
+
+    @property
+    def _is_out_of_work(self) -> bool:
+        if self.lobby.waiting or self._calls_under_way:
+            return False
+        return not any(worker.is_busy for worker in self.roster)
 
     def counts(self) -> Counts:
         """What there is, as the decision about starts sees it."""
-        if self.state is PoolState.DRAINING:
-            return self.roster.counts(self.waiting, keep=0, floor=0, spares=0)
-        floor = max(self.config.min_ready, *(wait.count for wait in self._ready_waits), 0)
-        return self.roster.counts(self.waiting, self.keep, floor, self.config.spares)
+        waiting = self.lobby.waiting
+        if self.life.is_draining:
+            return self.roster.counts(waiting, keep=0, floor=0, spares=0)
+        floor = max(self.config.min_ready, self.lobby.ready_wanted)
+        return self.roster.counts(waiting, self.keep, floor, self.config.spares)
 
     def has_room(self) -> bool:
         """Whether one more may wait: those for whom a worker can still be started do not count."""
-        if not self._queue.is_full:
+        if not self.lobby.is_full:
             return True
         possible = self.limits.size + self.limits.overflow - self.counts().serving
-        return self.waiting < (self.config.max_waiting or 0) + possible
+        return self.lobby.waiting < (self.config.max_waiting or 0) + possible
 
     def wait_estimate(self) -> float:
         """Seconds until a checkout that joined the queue now would be served, roughly."""
         counts = self.counts()
         slots = (counts.serving + counts.starting) * self.config.concurrency
-        return self.times.wait(self.waiting, slots)
+        return self.times.wait(self.lobby.waiting, slots)
 
     def can_serve_by(self, deadline: float | None, command: str | None, now: float) -> bool:
         """Whether who joined the queue now could have a slot, and its call's result, in time."""
@@ -140,54 +111,52 @@ class Ledger(Generic[W]):
             return True
         return now + self.wait_estimate() + self.times.allowance(command) <= deadline
 
-    # Opening and closing
+    # Opening, resizing and closing
 
     def open(self) -> None:
         """Take work from here on."""
-        self.state = advance(POOL, self.state, PoolEvent.OPEN)
+        self.life.open()
+        self.is_unsettled = True
+
+    def resize(self, size: int, overflow: int) -> None:
+        """Let so many workers serve from here on; who is too many finishes its calls and goes."""
+        self.limits = Limits(size, overflow, self.limits.start_concurrency)
+        self.keep = min(self.keep, size)
+        self._tell_serving()
         self.is_unsettled = True
 
     def drain(self) -> None:
         """Refuse new work; what waits and runs is finished, then the workers are ended."""
-        if self.state is not PoolState.DRAINING:
-            self.state = advance(POOL, self.state, PoolEvent.DRAIN)
+        self.life.drain()
         self.is_unsettled = True
 
     def close(self, now: float, make_error: Callable[[], Exception]) -> None:
         """`drain`, but nobody waits any longer, and leases end after the grace period."""
-        self.drain()
-        self.queue_is_shut = True
-        self.fail_waiting(make_error)
-        if self.hurry_at is None:
-            self.hurry_at = now + self.config.grace_period
+        self.life.shut(now + self.config.grace_period)
+        self.lobby.fail_all(make_error)
+        self.is_unsettled = True
 
     def terminate(self, make_error: Callable[[], Exception]) -> None:
         """`drain`, but neither who waits nor what runs is waited for."""
-        self.drain()
-        self.queue_is_shut = self.is_hurried = self.is_terminated = True
-        self.fail_waiting(make_error)
+        self.life.terminate()
+        self.lobby.fail_all(make_error)
+        self.is_unsettled = True
 
     def closed(self, make_error: Callable[[], Exception]) -> None:
         """The end: no worker is left."""
-        if self.state is not PoolState.DRAINING:
-            self.drain()
-        self.state = advance(POOL, self.state, PoolEvent.CLOSE)
-        self.fail_waiting(make_error)
+        self.life.close()
+        self.lobby.fail_all(make_error)
 
     # Time
 
     def tick(self, now: float) -> None:
         """Take note of what time alone has changed."""
-        if self.hurry_at is not None and now >= self.hurry_at:
-            self.is_hurried = self.is_unsettled = True
-        if self.state is PoolState.FAILED and now >= self.restarts.not_before:
-            # The refusal of work ends, for one start to show how things are.
-            self.state = advance(POOL, self.state, PoolEvent.PROBE)
-            self.is_unsettled = True
+        self.is_unsettled |= self.life.tick(now)
+        if now >= self.restarts.not_before:
+            self.life.probe()
         proof = self.proof_due_at()
         if proof is not None and now >= proof:
             self.restarts.succeeded()
-            self.is_unsettled = True
         for worker in self.roster:
             if worker.term.age is not None and now >= worker.launched_at + worker.term.age:
                 self.make_due(worker, "recycled_age")
@@ -205,93 +174,45 @@ class Ledger(Generic[W]):
         first = min(later, default=None)
         return None if first is None else first + EARLY_LOSS
 
-    # Slots
+    # Checkouts and calls
 
     def take_idle(self, now: float) -> Slot[W] | None:
         """Lend the slot that was given back last; None if there is no idle one."""
-        slot = self._queue.take()
-        if slot is not None:
-            _lend(slot, now)
-        return slot
+        return self.lobby.take_idle(now)
+
+    def join(self, ticket: Ticket[Slot[W]], *, in_front: bool = False) -> None:
+        """Wait for a slot."""
+        self.lobby.join(ticket, in_front=in_front)
+        self.is_unsettled |= not self._is_at_limit
+
+    def leave(self, ticket: Ticket[Slot[W]]) -> bool:
+        """Somebody stops waiting; False if the wait had ended already."""
+        self.is_unsettled |= self.life.is_draining
+        return self.lobby.leave(ticket)
 
     def give_back(self, slot: Slot[W], now: float) -> None:
         """End of a checkout, by its one owner. A slot whose call was given up has none."""
         if slot.state is SlotState.BUSY:
             slot.advance(SlotEvent.GIVE_BACK)
             self.times.held(now - slot.lent_at)
-            self.offer(slot, now)
-        if self.state is PoolState.DRAINING:
-            self.is_unsettled = True
+            self._offer(slot, now)
+        self.is_unsettled |= self.life.is_draining
 
-    def offer(self, slot: Slot[W], now: float) -> None:
-        """Give a free slot to who waits longest, or let it idle, if its worker serves."""
+    def _offer(self, slot: Slot[W], now: float) -> None:
         worker = slot.worker
         if worker.released:
             self.is_unsettled = True
         elif worker.is_ready and worker.in_service:
-            if self._queue.offer(slot, now) is None:
-                worker.last_active = now
-            else:
-                _lend(slot, now)
-
-    def put_in_service(self, worker: W, now: float) -> None:
-        """Lend its slots from here on."""
-        worker.in_service = True
-        worker.stands_in = False
-        for slot in worker.slots:
-            self.offer(slot, now)
-        serving = self.counts().serving
-        self.keep = max(self.keep, min(self.limits.size, serving))
-        self._tell_ready_waits(serving)
-        self.is_unsettled = True
-
-    # Waiting
-
-    def join(self, ticket: Ticket[Slot[W]], *, in_front: bool = False) -> None:
-        """Wait for a slot."""
-        self._queue.join(ticket, in_front=in_front)
-        self.is_unsettled |= not self._is_at_limit
-
-    def leave(self, ticket: Ticket[Slot[W]]) -> bool:
-        """Somebody stops waiting; False if the wait had ended already."""
-        self.is_unsettled |= self.state is PoolState.DRAINING
-        return self._queue.leave(ticket)
-
-    def join_ready(self, wait: ReadyWait) -> None:
-        """Wait until as many workers serve as it says."""
-        if self.counts().serving >= wait.count:
-            wait.grant()
-            return
-        self._ready_waits[wait] = None
-        self.is_unsettled = True
-
-    def leave_ready(self, wait: ReadyWait) -> None:
-        """Wait no longer, if it still did."""
-        self._ready_waits.pop(wait, None)
-
-    def fail_waiting(self, make_error: Callable[[], Exception]) -> None:
-        """End all waiting, each with an error of its own."""
-        self._queue.fail_all(make_error)
-        ready_waits, self._ready_waits = self._ready_waits, {}
-        for wait in ready_waits:
-            wait.fail(make_error())
-
-    def _tell_ready_waits(self, serving: int) -> None:
-        for wait in list(self._ready_waits):
-            if serving >= wait.count:
-                del self._ready_waits[wait]
-                wait.grant()
-
-    # Calls
+            self.lobby.offer(slot, now)
 
     def call_begins(self) -> None:
         """A call has been admitted that may yet wait, run, and be made again."""
-        self.calls_under_way += 1
+        self._calls_under_way += 1
 
     def call_ends(self) -> None:
         """That call has its result or its error."""
-        self.calls_under_way -= 1
-        self.is_unsettled |= self.state is PoolState.DRAINING
+        self._calls_under_way -= 1
+        self.is_unsettled |= self.life.is_draining
 
     def answered(self, worker: W) -> None:
         """A worker has answered a call for which somebody waited."""
@@ -309,13 +230,22 @@ class Ledger(Generic[W]):
     def late_reply(self, slot: Slot[W], now: float) -> None:
         """The slot of a call that was given up is free again."""
         slot.advance(SlotEvent.LATE_REPLY)
-        self.offer(slot, now)
-        self._tell_ready_waits(self.counts().serving)
+        self._offer(slot, now)
+        self._tell_serving()
         self.is_unsettled = True
+
+    def join_ready(self, wait: ReadyWait) -> None:
+        """Wait until as many workers serve as it says."""
+        self.lobby.join_ready(wait)
+        self._tell_serving()
+        self.is_unsettled = True
+
+    def _tell_serving(self) -> None:
+        self.lobby.tell_serving(self.counts().serving, self.limits.size)
 
     # Workers
 
-    def term(self) -> Term:
+    def new_term(self) -> Term:
         """The limits of a new worker, jittered."""
         return self._term.jittered(self._random)
 
@@ -341,7 +271,7 @@ class Ledger(Generic[W]):
 
     def _take_over(self, stand_in: W, now: float) -> None:
         """In one step, so that neither too many nor too few are ever counted."""
-        old = next(iter(self.due()), None)
+        old = next(iter(self.roster.due()), None)
         stand_in.stands_in = False
         if old is None:
             return  # whom it was for was lost, and is replaced as any lost worker is
@@ -349,9 +279,15 @@ class Ledger(Generic[W]):
         if old.in_service:
             self.put_in_service(stand_in, now)
 
-    def due(self) -> list[W]:
-        """The workers that are to be replaced and still serve, the oldest first."""
-        return [worker for worker in self.roster if worker.due and _can_go(worker)]
+    def put_in_service(self, worker: W, now: float) -> None:
+        """Lend its slots from here on."""
+        worker.in_service = True
+        worker.stands_in = False
+        for slot in worker.slots:
+            self._offer(slot, now)
+        self.keep = max(self.keep, min(self.limits.size, self.counts().serving))
+        self._tell_serving()
+        self.is_unsettled = True
 
     def make_due(self, worker: W, reason: str) -> None:
         """Replace the worker when another is ready."""
@@ -379,8 +315,7 @@ class Ledger(Generic[W]):
 
     def leaves(self, worker: W) -> None:
         """It takes no new calls from here on."""
-        for slot in worker.slots:
-            self._queue.withdraw(slot)
+        self.lobby.withdraw(worker)
         if worker.reason == "idle":
             self.keep = min(self.keep, self.counts().serving)
         self.is_unsettled = True
@@ -401,11 +336,9 @@ class Ledger(Generic[W]):
     def _fail_if_looping(self, now: float) -> None:
         """Refuse work, in a crash loop, as soon as no worker is left that could do it."""
         counts = self.counts()
-        if not self.restarts.in_crash_loop or counts.serving or counts.starting:
-            return
-        if self.state is PoolState.OPEN:
-            self.state = advance(POOL, self.state, PoolEvent.CRASH_LOOP)
-        self.fail_waiting(lambda: self.refusal(now))
+        if self.restarts.in_crash_loop and not counts.serving and not counts.starting:
+            self.life.fail()
+            self.lobby.fail_all(lambda: self.refusal(now))
 
     def refusal(self, now: float) -> WorkerStartError:
         """Why work is refused in a crash loop."""
@@ -423,7 +356,7 @@ class Ledger(Generic[W]):
             return  # what began later has already shown that it can
         self.fitness = Fitness.UNFIT
         self.ask_again_at = now + ENVIRONMENT_RETRY
-        self.fail_waiting(make_error)
+        self.lobby.fail_all(make_error)
         self.is_unsettled = True
 
     def validated(self) -> None:
@@ -434,8 +367,7 @@ class Ledger(Generic[W]):
     def renewed(self, *, outdated: Callable[[W], bool]) -> None:
         """Code and environment are fresh: whoever is `outdated` is due, failures are history."""
         self.restarts.succeeded()
-        if self.state is PoolState.FAILED:
-            self.state = advance(POOL, self.state, PoolEvent.PROBE)
+        self.life.probe()
         self.validated()
         for worker in self.roster:
             if worker.is_there and outdated(worker):
@@ -448,14 +380,4 @@ class Ledger(Generic[W]):
         self.is_unsettled = False
         counts = self.counts()
         there = counts.serving + counts.starting
-        most = self.limits.size + self.limits.overflow
-        self._is_at_limit = not counts.spare and there >= most
-
-
-def _can_go(worker: Member) -> bool:
-    return worker.is_ready and not worker.released and not worker.has_abandoned
-
-
-def _lend(slot: Slot[W], now: float) -> None:
-    slot.advance(SlotEvent.LEND)
-    slot.lent_at = now
+        self._is_at_limit = not counts.spare and there >= self.limits.size + self.limits.overflow

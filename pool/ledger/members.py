@@ -64,6 +64,11 @@ class Member:
         return self.is_ready and not self.in_service
 
     @property
+    def serves(self) -> bool:
+        """Whether it can be relied on: ready, none of its calls given up, not on its way out."""
+        return self.is_ready and not self.released and not self.has_abandoned
+
+    @property
     def is_busy(self) -> bool:
         return any(slot.state is SlotState.BUSY for slot in self.slots)
 

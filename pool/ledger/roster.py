@@ -35,6 +35,10 @@ class Roster(Generic[W]):
         """The workers that are ready and held back, but for those who stand in for others."""
         return [w for w in self if w.is_spare and not w.stands_in and not w.released]
 
+    def due(self) -> list[W]:
+        """The workers that are to be replaced and still serve."""
+        return [worker for worker in self if worker.due and worker.serves]
+
     def counts(self, waiting: int, keep: int, floor: int, spares: int) -> Counts:
         """What there is now. Spares are wanted only where something serves."""
         starting = serving = busy = spare = abandoned = 0

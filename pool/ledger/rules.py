@@ -71,7 +71,7 @@ Action = Start | Promote[W] | Release[W] | Retire[W] | Kill[W] | Validate
 
 def decide(ledger: Ledger[W], now: float) -> list[Action[W]]:
     """What is to be done at the instant `now`; nothing if all is as it should be."""
-    if ledger.state in (PoolState.NEW, PoolState.CLOSED):
+    if ledger.life.state in (PoolState.NEW, PoolState.CLOSED):
         return []
     if ledger.is_over:
         return list(_end_workers(ledger))
@@ -84,7 +84,7 @@ def decide(ledger: Ledger[W], now: float) -> list[Action[W]]:
 
 def look_again_at(ledger: Ledger[W], now: float) -> float | None:
     """The instant at which time alone may have changed what is to be done; None is never."""
-    instants = [ledger.hurry_at, ledger.proof_due_at(), _next_start(ledger, now)]
+    instants = [ledger.life.hurry_at, ledger.proof_due_at(), _next_start(ledger, now)]
     instants += _next_dismissals(ledger, now)
     instants += _next_birthdays(ledger)
     instants += _end_of_patience(ledger)
@@ -97,10 +97,10 @@ def look_again_at(ledger: Ledger[W], now: float) -> float | None:
 
 def _end_workers(ledger: Ledger[W]) -> Iterator[Action[W]]:
     for worker in ledger.roster:
-        if ledger.is_terminated:
+        if ledger.life.is_terminated:
             if worker.state is not WorkerState.KILLING:
                 yield Kill(worker, "drain", "was killed because the pool was terminated")
-        elif worker.is_idle and not ledger.is_hurried:
+        elif worker.is_idle and not ledger.life.is_hurried:
             yield Retire(worker, "drain")
         elif worker.is_there:
             yield Kill(worker, "drain", "was killed because the pool closes")
@@ -129,9 +129,9 @@ def _drop_spares(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
 
 
 def _dismiss_idle(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
-    """Workers that have idled for their time go, never below `min_ready`, one at a time."""
+    """Workers that have idled for their time go, one at a time."""
     linger = _linger(ledger)
-    if linger is None or ledger.counts().serving <= ledger.config.min_ready:
+    if linger is None:
         return
     for worker in ledger.roster:
         idles = worker.is_idle and worker.in_service and not worker.released
@@ -141,20 +141,37 @@ def _dismiss_idle(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
 
 
 def _linger(ledger: Ledger[W]) -> float | None:
-    """Seconds that an idle worker may stay as things are; None is for ever."""
+    """Seconds that an idle worker may stay as things are; None is for ever.
+
+    None go below `min_ready`, or below what somebody waits for.
+    """
+    counts = ledger.counts()
+    if counts.serving <= counts.floor:
+        return None
     if ledger.config.idle_timeout is not None:
         return ledger.config.idle_timeout
-    return OVERFLOW_LINGER if ledger.counts().serving > ledger.limits.size else None
+    return OVERFLOW_LINGER if counts.serving > ledger.limits.size else None
 
 
 def _next_dismissals(ledger: Ledger[W], now: float) -> Iterator[float | None]:
     linger = _linger(ledger)
-    if linger is None or ledger.counts().serving <= ledger.config.min_ready:
+    if linger is None:
         return
     for worker in ledger.roster:
         if worker.in_service and not worker.released:
             # One that is busy cannot have idled long enough any earlier.
             yield (worker.last_active if worker.is_idle else now) + linger
+
+
+def _release_surplus(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+    """More may serve than the limits allow: after a resize, or when a late reply brings back
+    a worker that has been replaced. Those that idle go first, the longest idle before others.
+    """
+    surplus = ledger.counts().serving - ledger.limits.size - ledger.limits.overflow
+    if surplus > 0:
+        serving = [w for w in ledger.roster if w.in_service and w.serves]
+        serving.sort(key=lambda worker: (worker.is_busy, worker.last_active))
+        yield from (Release(worker, "unwanted") for worker in serving[:surplus])
 
 
 # Workers that are due, released or given up
@@ -187,7 +204,7 @@ def _cull_abandoned(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
 
 
 def _drop_stand_ins(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
-    if ledger.due() and ledger.may_grow:
+    if ledger.roster.due() and ledger.life.may_grow:
         return
     for worker in ledger.roster:
         if worker.stands_in and worker.is_there:
@@ -196,7 +213,7 @@ def _drop_stand_ins(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
 
 def _replace_due(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
     """One at a time, unless the one before takes long over its last calls."""
-    if not ledger.due() or not ledger.may_grow or not _may_start(ledger, now):
+    if not ledger.roster.due() or not ledger.life.may_grow or not _may_start(ledger, now):
         return
     arriving = any(worker.stands_in for worker in ledger.roster)
     if not arriving and all(now >= instant for instant in _end_of_patience(ledger)):
@@ -229,7 +246,9 @@ def _ask_environment(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
     """Validated once, when the first worker is missing; what failed is asked when needed again."""
     if ledger.fitness in (Fitness.BEING_ASKED, Fitness.FIT):
         return
-    if starts(ledger.limits, ledger.counts()) and (ledger.is_asked or now >= ledger.ask_again_at):
+    if starts(ledger.limits, ledger.counts()) and (
+        not ledger.lobby.is_empty or now >= ledger.ask_again_at
+    ):
         yield Validate()
 
 
@@ -239,7 +258,7 @@ def _may_start(ledger: Ledger[W], now: float) -> bool:
 
 
 def _next_start(ledger: Ledger[W], now: float) -> float | None:
-    if not starts(ledger.limits, ledger.counts()) and not ledger.due():
+    if not starts(ledger.limits, ledger.counts()) and not ledger.roster.due():
         return None
     if ledger.fitness is Fitness.UNFIT:
         return ledger.ask_again_at
@@ -250,6 +269,7 @@ _RULES: tuple[Callable[[Ledger[Any], float], Iterator[Action[Any]]], ...] = (
     _promote_spares,
     _drop_spares,
     _dismiss_idle,
+    _release_surplus,
     _finish_released,
     _release_useless,
     _cull_abandoned,

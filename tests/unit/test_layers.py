@@ -30,6 +30,8 @@ PURE = {
     "pool.config",
     "pool.errors",
     "pool.ledger",
+    "pool.ledger.life",
+    "pool.ledger.lobby",
     "pool.ledger.members",
     "pool.ledger.recycling",
     "pool.ledger.roster",
