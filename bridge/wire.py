@@ -16,6 +16,10 @@ class ResultTooLarge(ValueError):
     """A message is over the limit of a frame."""
 
 
+class CutShort(SystemExit):
+    """A frame may be half written, and what came next be read as its rest: the bridge must end."""
+
+
 class Wire:
     """Blocking frames over one pair of descriptors.
 
@@ -51,7 +55,9 @@ class Wire:
         self.write(frame)
 
     def write(self, data: bytes) -> None:
-        """Write bytes as they are."""
+        """Write bytes as they are; raise `CutShort` where an exception, of a signal handler say,
+        comes in between.
+        """
         view = memoryview(data)
         try:
             while view:
@@ -59,3 +65,6 @@ class Wire:
         except BrokenPipeError:
             with contextlib.suppress(OSError):  # nobody may read stderr either
                 print("bridge: nobody reads the replies any more; one was dropped", file=sys.stderr)
+        except Exception as error:
+            # How much has left is not known: it may have come when the kernel had taken a part.
+            raise CutShort(f"bridge: a reply was cut short by {error!r}") from error
