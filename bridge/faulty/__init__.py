@@ -1,7 +1,8 @@
 """A bridge that misbehaves on demand, to try what a pool does about it.
 
 It has the commands of `bridge.echo` and one for each vice. Vices of the
-start-up and of the ending are chosen by `options` (see `Options`).
+start-up and of the ending are chosen by `options` (see `Options`). One that is
+given as a place and a way (see `vices`) is an option or armed by a call.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ from msgspec import Struct
 
 from bridge import Bridge, current_call, ending
 from bridge.echo import aecho, asleep, blob, count, echo, fail, pid, sleep
+from bridge.faulty import vices
+from bridge.faulty.vices import FOREVER, How, Vice, Where
 from bridge.messages import success
 
 Way = Literal["exit", "signal", "segfault", "abort", "exception"]
-
-FOREVER = 3600.0
-"""Seconds; longer than any test."""
 
 
 class Options(Struct, forbid_unknown_fields=True):
@@ -41,6 +41,7 @@ class Options(Struct, forbid_unknown_fields=True):
     crash_way: Way = "exit"
     ignore_sigterm: bool = False
     ignore_end_of_file: bool = False
+    vice: Vice | None = None
 
 
 bridge = Bridge()
@@ -69,6 +70,9 @@ def start(options: Options) -> None:
         os._exit(3)
     if options.fail_start is not None:
         raise RuntimeError(options.fail_start)
+    if options.vice is not None:
+        vices.arm(options.vice)
+    vices.reach("starting")
     time.sleep(FOREVER if options.never_ready else options.slow_start)
 
 
@@ -82,10 +86,24 @@ def _never(seconds: float, status: int) -> None:
 
 
 @bridge.command
+def arm(where: Where, how: How) -> None:
+    """Have the process fail the next time that it is there; see `vices`."""
+    vices.arm(Vice(where, how))
+
+
+@bridge.command
+def shutdown() -> dict[str, object]:
+    """End as every bridge does, unless a vice is armed for it."""
+    vices.reach("closing")
+    return {}
+
+
+@bridge.command
 def work() -> dict[str, int]:
     """Answer, but crash on the call whose number is `crash_on_call`."""
     global _calls
     _calls += 1
+    vices.reach("running")
     if _calls == _options.crash_on_call:
         crash(_options.crash_way)
     return {"calls": _calls}
