@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from array import array
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from pool import BrokenWorkerError, PoolSaturated, RemoteError, WorkerPool
-from pool.cli.operations import Operation
+from pool import BrokenWorkerError, PoolSaturated, RemoteError, RequestError, WorkerPool
+from pool.cli.measured import Measured
+from pool.cli.operations import Call, Operation
+
+TICK = 0.001
+"""Seconds that an open loop sleeps at least, as does epoll; then it starts all that is due."""
+
+BATCH = 10
+"""Operations started in one turn of the loop, at most: then the pool has its turn first."""
+
+MAX_IN_FLIGHT = 20_000
+"""Operations of an open loop that run at a time, some 9 KB each; then it falls behind its rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,47 +32,21 @@ class Load:
 
     `operations` or `duration` ends it. Without a `rate` at most `concurrency`
     operations run at a time (closed loop); with one they start at that many
-    per second whatever happens (open loop).
+    per second whatever happens (open loop). `timeout` is for a whole
+    operation, its retries included.
     """
 
     operations: int | None
     duration: float | None
     concurrency: int
     rate: float | None
-    timeout: float | None
+    timeout: float
     retries: int
-    kill_every: float | None
     seed: int
 
 
-@dataclass(slots=True)
-class Measured:
-    """What happened, in seconds.
-
-    `latencies` are of what succeeded, from the intended start; `waits` of all
-    that got a worker; `regains` from a kill until as many workers served as
-    before.
-    """
-
-    operations: int = 0
-    successful: int = 0
-    shed: int = 0
-    retries: int = 0
-    kills: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    latencies: array[float] = field(default_factory=lambda: array("d"))
-    waits: array[float] = field(default_factory=lambda: array("d"))
-    regains: array[float] = field(default_factory=lambda: array("d"))
-    first_result: float | None = None
-    wall: float = 0.0
-
-    @property
-    def failed(self) -> int:
-        return self.errors.total()
-
-
 class LoadRun:
-    """One run of a load against an open pool. `on_progress` is called after each operation."""
+    """One run of a load against an open pool."""
 
     def __init__(
         self,
@@ -73,122 +54,131 @@ class LoadRun:
         load: Load,
         operation: Operation,
         inputs: list[dict[str, Any]],
-        on_progress: Callable[[Measured], None],
     ) -> None:
+        self.measured = Measured()
         self._pool = pool
         self._load = load
         self._operation = operation
         self._inputs = inputs
-        self._on_progress = on_progress
         self._random = Random(load.seed)
         self._now = asyncio.get_running_loop().time
         self._begin = self._now()
-        self.measured = Measured()
 
-    async def run(self) -> Measured:
+    async def run(self) -> None:
         """Offer the whole load and return when all of it has ended."""
         self._begin = self._now()
-        async with anyio.create_task_group() as kills, anyio.create_task_group() as killer:
-            if self._load.kill_every is not None:
-                killer.start_soon(self._kill_now_and_then, self._load.kill_every, kills)
-            await self._offer()
-            self.measured.wall = self._now() - self._begin
-            killer.cancel_scope.cancel()
-        return self.measured
-
-    async def _offer(self) -> None:
         async with anyio.create_task_group() as tasks:
-            free = asyncio.Semaphore(self._load.concurrency)
-            async for intended in self._starts(free):
-                tasks.start_soon(self._operate, intended, free)
-
-    async def _starts(self, free: asyncio.Semaphore) -> AsyncIterator[float]:
-        """The intended instant of each operation, at that instant or when there is room for it."""
-        number = 0
-        while self._load.operations is None or number < self._load.operations:
-            intended = self._now()
             if self._load.rate is None:
-                await free.acquire()
-                intended = self._now()
+                for _ in range(self._load.concurrency):
+                    tasks.start_soon(self._one_after_another)
             else:
-                intended = self._begin + number / self._load.rate
-                await asyncio.sleep(max(0.0, intended - self._now()))
-            if self._load.duration is not None and self._now() >= self._begin + self._load.duration:
-                return
-            number += 1
-            yield intended
+                await self._start_at_rate(self._load.rate, tasks)
+        self.measured.wall = self._now() - self._begin
 
-    async def _operate(self, intended: float, free: asyncio.Semaphore) -> None:
-        measured = self.measured
-        inputs = self._random.choice(self._inputs)
+    def _may_offer(self) -> bool:
+        operations, duration = self._load.operations, self._load.duration
+        too_many = operations is not None and self.measured.offered >= operations
+        return not too_many and (duration is None or self._now() < self._begin + duration)
+
+    def _offer(self) -> None:
+        self.measured.offered += 1
+        self.measured.offering = self._now() - self._begin
+
+    async def _one_after_another(self) -> None:
+        while self._may_offer():
+            self._offer()
+            await self._operate(self._now())
+            await asyncio.sleep(0)  # one that is refused at once has not suspended
+
+    async def _start_at_rate(self, rate: float, tasks: TaskGroup) -> None:
+        room = asyncio.Semaphore(MAX_IN_FLIGHT)
+        while self._may_offer():
+            for _ in range(self._due(rate)):
+                await room.acquire()
+                intended = self._begin + self.measured.offered / rate
+                self._offer()
+                tasks.start_soon(self._operate_late, intended, room)
+            early = self._begin + self.measured.offered / rate - self._now()
+            await asyncio.sleep(max(TICK, early) if early > 0 else 0)
+
+    def _due(self, rate: float) -> int:
+        """How many operations are to be started now."""
+        due = int((self._now() - self._begin) * rate) + 1 - self.measured.offered
+        if self._load.operations is not None:
+            due = min(due, self._load.operations - self.measured.offered)
+        return min(due, BATCH)
+
+    async def _operate_late(self, intended: float, room: asyncio.Semaphore) -> None:
+        self.measured.lags.add(self._now() - intended)
         try:
-            await self._try_until_done(inputs)
+            await self._operate(intended)
+        finally:
+            room.release()
+
+    async def _operate(self, intended: float) -> None:
+        """Run an operation and count its outcome."""
+        measured = self.measured
+        try:
+            await self._perform(self._random.choice(self._inputs))
         except PoolSaturated:
             measured.shed += 1
+            measured.refusals.add(self._now() - intended)
         except Exception as error:  # a foreign bridge may answer anything
             measured.errors[_name_of(error)] += 1
         else:
             measured.successful += 1
-            measured.latencies.append(self._now() - intended)
+            measured.latencies.add(self._now() - intended)
             if measured.first_result is None:
                 measured.first_result = self._now() - self._begin
-        finally:
-            free.release()
-        measured.operations += 1
-        self._on_progress(measured)
 
-    async def _try_until_done(self, inputs: Mapping[str, Any]) -> None:
-        """Run the operation, again if its worker was lost and retries are left."""
+    async def _perform(self, inputs: Mapping[str, Any]) -> None:
+        ends = self._now() + self._load.timeout
+        if self._operation.keeps_worker:
+            await self._on_one_worker(inputs, ends)
+        else:
+            await self._on_any_worker(inputs, ends)
+
+    async def _on_any_worker(self, inputs: Mapping[str, Any], ends: float) -> None:
+        """As most callers do it: `pool.call`, which makes lost calls again by itself."""
+        retries = self._load.retries
+        call = partial(self._pool.call, idempotent=retries > 0, attempts=retries + 1)
+        try:
+            await self._operation.run(self._counted(call, ends), inputs)
+        except RequestError:
+            self.measured.unasked += 1
+            raise
+
+    async def _on_one_worker(self, inputs: Mapping[str, Any], ends: float) -> None:
+        """On a worker of its own, on another one if that was lost and retries are left."""
         for retries_left in reversed(range(self._load.retries + 1)):
             asked = self._now()
             try:
-                async with self._pool.checkout(timeout=self._load.timeout) as worker:
-                    self.measured.waits.append(self._now() - asked)
-                    await self._operation.run(worker, inputs, self._load.timeout)
+                async with self._pool.checkout(timeout=max(0.0, ends - asked)) as worker:
+                    self.measured.waits.add(self._now() - asked)
+                    await self._operation.run(self._counted(worker.call, ends), inputs)
                 return
             except BrokenWorkerError:
                 if not retries_left:
                     raise
                 self.measured.retries += 1
 
-    async def _kill_now_and_then(self, seconds: float, tasks: TaskGroup) -> None:
-        """SIGKILL a random worker in service, again and again."""
-        while True:
-            await asyncio.sleep(seconds)
-            stats = self._pool.stats()
-            serving = [w.pid for w in stats.workers if w.pid and w.state in ("idle", "busy")]
-            if serving:
-                victim = self._random.choice(serving)
-                tasks.start_soon(self._kill, victim, min(stats.size, len(serving)))
+    def _counted(self, call: Callable[..., Awaitable[Any]], ends: float) -> Call:
+        """Make calls within what is left of the operation's time, and count their outcomes."""
 
-    async def _kill(self, pid: int, served: int) -> None:
-        """Kill one worker and measure how long it takes until as many serve as before."""
-        try:
-            pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        os.kill(pid, signal.SIGKILL)
-        killed = self._now()
-        self.measured.kills += 1
-        await _readable(pidfd)
-        os.close(pidfd)
-        # The pool sees the end of the pipe in the same turn of the loop; let it act on it.
-        await asyncio.sleep(0)
-        await self._pool.wait_ready(served)
-        self.measured.regains.append(self._now() - killed)
+        async def counted(command: str, args: Mapping[str, Any]) -> Any:
+            outcome = "ok"
+            try:
+                return await call(command, args, timeout=max(0.0, ends - self._now()))
+            except BaseException as error:
+                outcome = _name_of(error)
+                raise
+            finally:
+                self.measured.calls[outcome] += 1
+
+        return counted
 
 
-async def _readable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    event = asyncio.Event()
-    loop.add_reader(fd, event.set)
-    try:
-        await event.wait()
-    finally:
-        loop.remove_reader(fd)
-
-
-def _name_of(error: Exception) -> str:
+def _name_of(error: BaseException) -> str:
     if isinstance(error, RemoteError) and error.error_type:
         return f"RemoteError:{error.error_type}"
     return type(error).__name__

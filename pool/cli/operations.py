@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from pool import Lease, RemoteError
+from pool import RemoteError
 
 LOCAL_LM = "local/echo"
 
@@ -28,12 +28,19 @@ class WrongAnswer(Exception):
     """The answer does not belong to the question: calls were mixed up."""
 
 
-class Operation(Protocol):
-    """Runs once on a leased worker; raises if it does not succeed."""
+class Call(Protocol):
+    """Calls one command."""
 
-    async def run(
-        self, worker: Lease, inputs: Mapping[str, Any], timeout: float | None
-    ) -> None: ...
+    async def __call__(self, command: str, args: Mapping[str, Any]) -> Any: ...
+
+
+class Operation(Protocol):
+    """Runs once; raises if it does not succeed."""
+
+    keeps_worker: bool
+    """Whether its calls are made on one worker that is checked out for it."""
+
+    async def run(self, call: Call, inputs: Mapping[str, Any]) -> None: ...
 
 
 class RunProgram:
@@ -44,28 +51,30 @@ class RunProgram:
     the inputs as a plain `echo` instead.
     """
 
+    keeps_worker = True
+
     def __init__(self, signature: str, lm: str) -> None:
         self._signature = signature
         self._answers_repeat_inputs = lm == LOCAL_LM
         self._numbers = count(1)
         self._has_programs = True
 
-    async def run(self, worker: Lease, inputs: Mapping[str, Any], timeout: float | None) -> None:
+    async def run(self, call: Call, inputs: Mapping[str, Any]) -> None:
         if not self._has_programs:
-            await RunCommand("echo").run(worker, inputs, timeout)
+            await RunCommand("echo").run(call, inputs)
             return
         program = f"stress-{next(self._numbers)}"
         try:
             made = {"id": program, "signature": self._signature}
-            await worker.call("create_program", made, timeout=timeout)
+            await call("create_program", made)
         except RemoteError as error:
             if error.error_type != "UnknownCommand":
                 raise
             self._has_programs = False
-            await self.run(worker, inputs, timeout)
+            await self.run(call, inputs)
             return
         asked = {"program_id": program, "inputs": inputs}
-        reply = await worker.call("execute_program", asked, timeout=timeout)
+        reply = await call("execute_program", asked)
         self._check(inputs, reply["outputs"])
 
     def _check(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
@@ -78,11 +87,13 @@ class RunProgram:
 class RunCommand:
     """Call one command with the inputs as its arguments; `echo` is checked."""
 
+    keeps_worker = False
+
     def __init__(self, command: str) -> None:
         self._command = command
 
-    async def run(self, worker: Lease, inputs: Mapping[str, Any], timeout: float | None) -> None:
-        reply = await worker.call(self._command, inputs, timeout=timeout)
+    async def run(self, call: Call, inputs: Mapping[str, Any]) -> None:
+        reply = await call(self._command, inputs)
         if self._command in ("echo", "aecho") and reply != inputs:
             raise WrongAnswer(f"{inputs!r} came back as {reply!r}")
 

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pool import PoolError, WorkerPool
-from pool.cli.load import Load, LoadRun, Measured
+from pool.cli.chaos import FAULTS, Plan, poisson, regular
+from pool.cli.load import Load
 from pool.cli.log import configure_logs
 from pool.cli.operations import LOCAL_LM, Operation, RunCommand, RunProgram, read_inputs
 from pool.cli.report import FORMATS, figures
+from pool.cli.run import conduct
+from pool.config import PoolConfig
 
 DSPY_BRIDGE = "bridge.dspy_bridge"
 DEFAULT_OPERATIONS = 100
 
+LAST_VICTIM = 5.0
+"""Seconds, beside `--late-reply-timeout`, that a worker that was struck last has to end."""
+
 _seconds = click.FloatRange(min=0, min_open=True)
 _path = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+    """Kinds of faults that were given with commas between them."""
+    asked = {kind.strip() for kind in value.split(",") if kind.strip()}
+    unknown = sorted(asked - {*FAULTS})
+    if unknown:
+        text = f"{', '.join(unknown)}: the kinds are {', '.join(FAULTS)}"
+        raise click.BadParameter(text, ctx, param)
+    # In one order, so that the order they were given in makes no difference.
+    return [kind for kind in FAULTS if kind in asked]
 
 
 @click.command()
@@ -33,18 +48,64 @@ _path = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--spares", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--start-method", default="forkserver", type=click.Choice(["forkserver", "spawn"]))
 @click.option("--max-waiting", default=1000, show_default=True, type=click.IntRange(0))
-@click.option("--concurrency", default=10, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--late-reply-timeout",
+    default=PoolConfig.late_reply_timeout,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Seconds from a call that timed out until its worker is killed.",
+)
+@click.option(
+    "--ping-interval",
+    default=PoolConfig.ping_interval,
+    show_default=True,
+    type=_seconds,
+    help="Seconds between pings of idle workers.",
+)
+@click.option(
+    "--concurrency",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Operations at a time, closed loop.",
+)
+@click.option("--rate", type=_seconds, help="Operations a second, open loop, in its place.")
 @click.option("--operations", type=click.IntRange(1), help="How many; 100 without --duration.")
 @click.option("--duration", type=_seconds, help="Seconds to go on for.")
-@click.option("--rate", type=_seconds, help="Operations a second, open loop.")
 @click.option("--inputs", type=_path, help="One JSON object of inputs per line.")
 @click.option("--signature", default="question -> answer", show_default=True)
 @click.option("--lm", default=LOCAL_LM, show_default=True, help="Any model name of dspy's.")
 @click.option("--latency", default=0.0, type=click.FloatRange(0), help="Seconds, of local/echo.")
 @click.option("--command", help="A command to call in place of a DSPy program.")
-@click.option("--timeout", default=60.0, show_default=True, type=_seconds, help="Seconds.")
+@click.option(
+    "--timeout",
+    default=60.0,
+    show_default=True,
+    type=_seconds,
+    help="Seconds for an operation, waiting and retries included.",
+)
+@click.option(
+    "--retries",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Of an operation that lost its worker.",
+)
+@click.option(
+    "--chaos",
+    default="",
+    metavar="KINDS",
+    callback=_kinds,
+    help=f"Faults that befall random workers: any of {','.join(FAULTS)}.",
+)
+@click.option(
+    "--chaos-every",
+    default=1.0,
+    show_default=True,
+    type=_seconds,
+    help="Mean seconds between them; the instants are random (Poisson).",
+)
 @click.option("--kill-every", type=_seconds, help="SIGKILL a random worker every so many seconds.")
-@click.option("--retries", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--seed", default=0, show_default=True, help="Of all random choices.")
 @click.option("--format", "format_", default="text", type=click.Choice(list(FORMATS)))
 @click.option(
@@ -60,19 +121,34 @@ def stress(**options: Any) -> None:
     """Drive a pool with concurrent operations and report.
 
     Each operation checks out a worker, creates a DSPy program and executes
-    it; with --command, or on a bridge without programs, it calls one command.
+    it; with --command it is one `pool.call`. A bridge without programs is
+    sent an echo instead.
+
+    With --chaos, workers are killed, stopped, terminated, find a senseless
+    frame among their replies, or are slow: stopped for 50 to 500 ms.
+
+    The counts of the load generator are compared with the pool's: exits with
+    1 if an operation, a checkout, a call, a worker or a descriptor is
+    unaccounted for, and the report says which.
     """
     configure_logs(options["log_level"])
+    if options["operations"] is None and options["duration"] is None:
+        options["operations"] = DEFAULT_OPERATIONS
     try:
         inputs = read_inputs(options["inputs"])
         pool = _make_pool(options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    report = asyncio.run(_stress(pool, _load(options), _operation(options), inputs))
+    patience = options["late_reply_timeout"] + LAST_VICTIM
+    run = conduct(pool, _load(options), _operation(options), inputs, _plan(options), patience)
+    try:
+        report = figures(asyncio.run(run))
+    except PoolError as error:
+        raise click.ClickException(str(error)) from None
     click.echo(FORMATS[options["format_"]](report))
     least = options["min_success"]
-    if report["success_rate"] < (least if least <= 1 else least / 100):
-        sys.exit(1)
+    enough = report["success_rate"] >= (least if least <= 1 else least / 100)
+    sys.exit(0 if enough and report["conserved"] else 1)
 
 
 def _make_pool(options: dict[str, Any]) -> WorkerPool:
@@ -89,59 +165,36 @@ def _make_pool(options: dict[str, Any]) -> WorkerPool:
         spares=options["spares"],
         start_method=options["start_method"],
         max_waiting=options["max_waiting"],
+        late_reply_timeout=options["late_reply_timeout"],
+        ping_interval=options["ping_interval"],
         options=bridge_options,
     )
 
 
 def _load(options: dict[str, Any]) -> Load:
-    operations = options["operations"]
-    if operations is None and options["duration"] is None:
-        operations = DEFAULT_OPERATIONS
     return Load(
-        operations=operations,
+        operations=options["operations"],
         duration=options["duration"],
         concurrency=options["concurrency"],
         rate=options["rate"],
         timeout=options["timeout"],
         retries=options["retries"],
-        kill_every=options["kill_every"],
         seed=options["seed"],
     )
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    """The same seed gives the same faults at the same instants; victims are whoever serves."""
+    plans = []
+    if options["kill_every"] is not None:
+        plans.append(regular("kill", options["kill_every"]))
+    if options["chaos"]:
+        seeded = Random(options["seed"])
+        plans.append(poisson(options["chaos"], options["chaos_every"], seeded))
+    return heapq.merge(*plans)
 
 
 def _operation(options: dict[str, Any]) -> Operation:
     if options["command"]:
         return RunCommand(options["command"])
     return RunProgram(options["signature"], options["lm"])
-
-
-async def _stress(
-    pool: WorkerPool, load: Load, operation: Operation, inputs: list[dict[str, Any]]
-) -> dict[str, Any]:
-    try:
-        async with pool:
-            with _progress(load.operations) as on_progress:
-                run = LoadRun(pool, load, operation, inputs, on_progress)
-                measured = await run.run()
-            return figures(measured, pool.stats())
-    except PoolError as error:
-        raise click.ClickException(str(error)) from None
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[Measured], None]]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("operations", total=total)
-
-        def show(measured: Measured) -> None:
-            progress.update(task, completed=measured.operations)
-
-        yield show

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ def stress(*arguments: str, status: int = 0) -> str:
 
 def figures(*arguments: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(stress(*arguments, "--format", "json"))
-    assert report["successful"] + report["failed"] + report["shed"] == report["operations"]
+    assert report["successful"] + report["failed"] + report["shed"] == report["offered"]
+    assert report["conserved"], report["differences"]
     return report
 
 
@@ -70,10 +72,77 @@ def test_with_retries_kills_fail_nothing(method: str, every: str) -> None:
     assert (report["failed"], report["success_rate"]) == (0, 1.0)
 
 
+@each_method
+def test_every_kind_of_fault_is_survived_and_accounted_for(method: str) -> None:
+    kinds = {"kill", "stop", "term", "garbage", "slow"}
+    report = figures(
+        *("--bridge", "bridge.echo", "--duration", "3", "--concurrency", "32"),
+        *("--command", "echo", "--start-method", method, "--timeout", "1", "--retries", "3"),
+        *("--late-reply-timeout", "0.5", "--ping-interval", "0.5"),
+        *("--chaos", ",".join(kinds), "--chaos-every", "0.1"),
+    )
+    assert set(report["faults"]) == kinds
+    assert set(report["victims_ended"]) >= {"kill", "term", "garbage"}
+    assert set(report["errors"]) <= {"CallTimeout", "PoolTimeout", "ProtocolError"}
+    assert report["size_regained"] == report["kills"] == report["faults"]["kill"]
+    assert report["retries"] > 0
+    assert 0 < report["available"] <= 1
+    for held in ("descriptors", "tasks"):
+        assert report[held]["start"] == report[held]["end"]
+
+
+def test_programs_under_chaos_are_accounted_for_too() -> None:
+    report = figures(
+        *("--duration", "2", "--concurrency", "12", "--timeout", "5", "--retries", "3"),
+        *("--chaos", "kill,garbage", "--chaos-every", "0.1"),
+    )
+    assert set(report["faults"]) == {"kill", "garbage"}
+    assert report["queue_wait_ms"]["p50"] is not None
+
+
+def test_a_count_that_does_not_add_up_is_named_and_the_status_is_1() -> None:
+    # An operation that is started and never comes to an end.
+    lose_one = """
+from pool.cli import main
+from pool.cli.load import LoadRun
+operate = LoadRun._operate
+async def lose_one(self, intended):
+    if self.measured.offered != 7:
+        await operate(self, intended)
+LoadRun._operate = lose_one
+main()
+"""
+    arguments = ["stress", "--bridge", "bridge.echo", "--operations", "20", "--concurrency", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", lose_one, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=55,
+    )
+    assert done.returncode == 1
+    assert "conserved     20 operations were offered, 19 have an outcome" in done.stdout
+
+
 def test_an_open_loop_keeps_its_rate() -> None:
     report = figures("--bridge", "bridge.echo", "--operations", "200", "--rate", "200")
     assert report["successful"] == 200
     assert report["wall_s"] >= 199 / 200
+
+
+def test_an_open_loop_goes_on_when_most_of_it_is_refused(tmp_path: Path) -> None:
+    inputs = tmp_path / "in.jsonl"
+    inputs.write_text('{"seconds": 0.02}')
+    report = figures(
+        *("--bridge", "bridge.echo", "--command", "asleep", "--inputs", str(inputs)),
+        *("--size", "2", "--overflow", "0", "--max-waiting", "20"),
+        *("--operations", "2000", "--rate", "1000", "--timeout", "1"),
+    )
+    assert report["offered"] == 2000
+    assert report["shed"] > 1000 > report["successful"] > 0
+    assert report["refusal_ms"]["p50"] < report["latency_ms"]["p50"]
+    assert report["start_lag_ms"]["p50"] <= report["refusal_ms"]["p50"]
+    assert report["queue_wait_ms"]["p50"] is None
 
 
 def test_what_exceeds_the_queue_is_shed_and_below_min_success_the_status_is_1() -> None:
@@ -88,6 +157,14 @@ def test_what_exceeds_the_queue_is_shed_and_below_min_success_the_status_is_1() 
     assert report["successful"] == 2
 
 
+def test_callers_that_are_refused_at_once_leave_the_others_their_turn() -> None:
+    report = figures(
+        *("--bridge", "bridge.echo", "--command", "echo", "--duration", "1"),
+        *("--size", "1", "--overflow", "0", "--max-waiting", "1", "--concurrency", "20"),
+    )
+    assert report["shed"] > report["successful"] > 20
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -96,10 +173,17 @@ def test_what_exceeds_the_queue_is_shed_and_below_min_success_the_status_is_1() 
         ["--inputs", "/no/such/file"],
         ["--no-such-option"],
         ["--format", "xml"],
+        ["--chaos", "kill,earthquake"],
+        ["--chaos-every", "0"],
     ],
 )
 def test_bad_usage_is_status_2(arguments: list[str]) -> None:
     assert "Error" in stress(*arguments, status=2)
+
+
+def test_an_unknown_fault_is_told_the_known_ones() -> None:
+    said = stress("--chaos", "kill,earthquake", status=2)
+    assert "earthquake: the kinds are kill, stop, term, garbage, slow" in said
 
 
 @pytest.mark.parametrize("format_", ["text", "csv"])

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-from array import array
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pool.cli.load import Measured
+from pool.cli.measured import Footprint, Measured, Run, Samples, Toll
 from pool.cli.operations import read_inputs
 from pool.cli.report import as_csv, as_json, as_text, figures, milliseconds
-from pool.lifecycle import PoolState
-from pool.stats import PoolStats
+from tests.unit.runs import adding_up
 
 KEYS = {
+    "offered",
     "operations",
     "successful",
     "failed",
@@ -27,38 +27,43 @@ KEYS = {
     "throughput_per_s",
     "wall_s",
     "latency_ms",
+    "refusal_ms",
     "queue_wait_ms",
     "worker_starts",
     "worker_exits",
     "first_result_s",
+    "available",
+    "faults",
+    "kills",
+    "size_regained",
+    "regain_ms",
+    "rss_mb",
+    "descriptors",
+    "tasks",
+    "conserved",
+    "differences",
 }
 
 
-def stats() -> PoolStats:
-    counts = dict.fromkeys(PoolStats.__dataclass_fields__, 0)
-    mappings: dict[str, Any] = {"checkouts": {}, "calls": {}, "validations": {}, "pings": {}}
-    known: dict[str, Any] = {
-        **counts,
-        **mappings,
-        "name": "p",
-        "state": PoolState.OPEN,
-        "workers": (),
-        "worker_exits": {"signal": 2, "idle": 1},
-    }
-    return PoolStats(**known)
-
-
-def report() -> dict[str, Any]:
+def some_run() -> Run:
     measured = Measured(
-        operations=10,
+        offered=10,
         successful=7,
         shed=1,
         errors=Counter(BrokenWorkerError=2),
-        latencies=array("d", [i / 1000 for i in range(1, 8)]),
+        calls=Counter(ok=7, BrokenWorkerError=2),
+        latencies=Samples(i / 1000 for i in range(1, 8)),
+        refusals=Samples([0.25]),
         first_result=0.5,
+        offering=1.0,
         wall=2.0,
     )
-    return figures(measured, stats())
+    toll = Toll(Counter(kill=2, slow=1), Counter(kill=2), regains=Samples([0.004]))
+    return adding_up(measured, toll)
+
+
+def report() -> dict[str, Any]:
+    return figures(some_run())
 
 
 def test_the_totals_add_up_and_the_keys_are_stable() -> None:
@@ -66,25 +71,48 @@ def test_the_totals_add_up_and_the_keys_are_stable() -> None:
     assert set(made) >= KEYS
     assert made["successful"] + made["failed"] + made["shed"] == made["operations"]
     assert (made["success_rate"], made["throughput_per_s"]) == (0.7, 3.5)
-    assert (made["worker_exits"], made["errors"]) == (3, {"BrokenWorkerError": 2})
+    assert (made["worker_exits"], made["errors"]) == (2, {"BrokenWorkerError": 2})
     assert made["latency_ms"]["p50"] == 4.0
+    assert made["refusal_ms"]["max"] == 250.0
     assert made["queue_wait_ms"]["p50"] is None
+    assert (made["faults"], made["kills"], made["size_regained"]) == ({"kill": 2, "slow": 1}, 2, 1)
+    assert (made["conserved"], made["differences"]) == (True, [])
 
 
 def test_csv_is_one_line_of_names_and_one_of_values() -> None:
     (row,) = csv.DictReader(as_csv(report()).splitlines())
     assert (row["operations"], row["latency_ms_max"]) == ("10", "7.0")
     assert row["errors"] == "BrokenWorkerError=2"
+    assert row["faults"] == "kill=2;slow=1"
+    assert (row["tasks_start"], row["tasks_end"]) == ("1", "1")
 
 
 def test_the_text_says_what_failed() -> None:
     text = as_text(report())
     assert "10: 7 successful, 2 failed, 1 shed (70.0%)" in text
     assert "2 BrokenWorkerError" in text
+    assert "2 kill, 1 slow; ended of it: 2 kill" in text
+    assert "conserved     yes" in text
+
+
+def test_the_text_leaves_out_what_was_not_measured() -> None:
+    text = as_text(figures(adding_up(Measured(), Toll())))
+    assert not {"refusal", "start lag", "queue wait", "faults", "kills"} & {
+        line[:12].strip() for line in text.splitlines()
+    }
+
+
+def test_what_is_unaccounted_for_is_named_in_every_format() -> None:
+    leaky = replace(some_run(), after=Footprint(rss_mb=50.0, descriptors=13, tasks=1))
+    made = figures(leaky)
+    said = "9 descriptors before the pool was opened, 13 after it was closed"
+    assert (made["conserved"], made["differences"]) == (False, [said])
+    assert f"conserved     {said}" in as_text(made)
+    assert said in as_csv(made)
 
 
 def test_percentiles_of_a_single_value() -> None:
-    assert set(milliseconds([0.5]).values()) == {500.0}
+    assert set(milliseconds(Samples([0.5])).values()) == {500.0}
 
 
 def test_inputs_are_one_object_per_line(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""One run of the stress command: a pool, a load, chaos, and somebody who watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pool import WorkerPool
+from pool.cli.chaos import Chaos, Plan
+from pool.cli.load import Load, LoadRun
+from pool.cli.measured import Measured, Run
+from pool.cli.operations import Operation
+from pool.cli.watch import footprint, watching
+
+
+async def conduct(
+    pool: WorkerPool,
+    load: Load,
+    operation: Operation,
+    inputs: list[dict[str, Any]],
+    plan: Plan,
+    patience: float,
+) -> Run:
+    """Open the pool, offer it the load while faults befall it as planned, and close it.
+
+    `patience` is how many seconds the last victims have to end.
+    """
+    before = footprint()
+    async with pool:
+        offered = LoadRun(pool, load, operation, inputs)
+        chaos = Chaos(pool, plan, Random(load.seed), patience)
+        with _progress(load.operations) as show:
+            watched = watching(pool, lambda: show(offered.measured))
+            async with chaos.at_large(), watched as availability:
+                await offered.run()
+        loaded = pool.stats()
+    return Run(
+        measured=offered.measured,
+        toll=chaos.toll,
+        available=availability.mean,
+        loaded=loaded,
+        closed=pool.stats(),
+        before=before,
+        after=footprint(),
+    )
+
+
+@contextmanager
+def _progress(total: int | None) -> Iterator[Callable[[Measured], None]]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("operations", total=total)
+
+        def show(measured: Measured) -> None:
+            progress.update(task, completed=measured.ended)
+
+        yield show
