@@ -20,6 +20,9 @@ MAX_TEXT = 32 * 1024
 MAX_DETAILS = 256 * 1024
 """Bytes of JSON above which `details` is left out."""
 
+_DEEPEST = 100
+"""Links of a chain of exceptions that are looked at; `raise error from error` has no end."""
+
 _OUR_FILES = (runner.__file__, runner.__file__.replace("runner.py", "serve.py"))
 
 
@@ -28,6 +31,7 @@ def report(call_id: int, error: BaseException) -> Failure:
 
     An exception may carry `details`, which are sent along where JSON can say them.
     """
+    _free_memory(error)
     message = _sendable(str(error) or repr(error))
     if isinstance(error, ArgumentError):
         return failure(call_id, message, "ArgumentError", None, _details(error.problems))
@@ -36,6 +40,21 @@ def report(call_id: int, error: BaseException) -> Failure:
     text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     details = _details(getattr(error, "details", None))
     return failure(call_id, message, type(error).__name__, _sendable(text), details)
+
+
+def _free_memory(error: BaseException) -> None:
+    """Let go of what the command held, if there was no more memory: a report takes some too.
+
+    Makes no object itself, for which there may be no room.
+    """
+    link: BaseException | None = error
+    depth = 0
+    while link is not None and depth < _DEEPEST:
+        if isinstance(link, MemoryError):
+            traceback.clear_frames(link.__traceback__)
+            traceback.clear_frames(error.__traceback__)
+        link = link.__cause__ or link.__context__
+        depth += 1
 
 
 def _users_part(frames: TracebackType | None) -> TracebackType | None:
