@@ -46,6 +46,10 @@ class PoolOptions(TypedDict, total=False):
     max_frame_bytes: int
     max_restarts: int
     restart_window: float
+    max_address_space: int | None
+    max_open_files: int | None
+    cpu_threads: int | None
+    niceness: int | None
 
 
 _NOT_YET: dict[str, object] = {
@@ -127,6 +131,22 @@ class PoolConfig:
     max_restarts: int = 5
     """Failed starts within `restart_window` above which the pool is in a crash loop."""
     restart_window: float = 60.0
+
+    # limits of each worker: of its process and not of the template, but for `cpu_threads`
+    max_address_space: int | None = None
+    """Bytes of address space (RLIMIT_AS), at least 64 MiB: our bridge alone needs 48 with
+    Python 3.11. Beyond it Python raises `MemoryError`; a library may crash. All that is reserved
+    or mapped counts, used or not: 8 MiB for a thread's stack, with CUDA more than there is."""
+    max_open_files: int | None = None
+    """Descriptors (RLIMIT_NOFILE), at least 32: our bridge has 8. Beyond it, `OSError`."""
+    cpu_threads: int | None = None
+    """Threads of numeric libraries (OpenMP, OpenBLAS, MKL, numexpr, Rayon ...), told to them by
+    their variables before anything is imported. The parent's own variables do not count, those
+    in `env` win. With 1, numpy starts no thread, which would keep workers from being forked."""
+    niceness: int | None = None
+    """Added to the parent's, from 0 to 19: the more, the less processor time beside others.
+    Linux ignores it between sessions, and so between workers and all others, where it groups
+    processes by session (`kernel.sched_autogroup_enabled`, outside of cgroups; see sched(7))."""
 
     def __post_init__(self) -> None:
         _normalise(self)
@@ -234,6 +254,16 @@ _AT_LEAST = {
     "max_memory": 1024 * 1024,
     "max_frame_bytes": 1024,
     "max_restarts": 0,
+    "max_address_space": 64 * 1024 * 1024,
+    "max_open_files": 32,
+    "cpu_threads": 1,
+    "niceness": 0,
+}
+_AT_MOST = {
+    # What the kernel's signed 64 bits hold; more is said to be no limit at all.
+    "max_address_space": 2**63 - 1,
+    "max_open_files": 2**63 - 1,
+    "niceness": 19,
 }
 _DURATIONS = {
     "checkout_timeout",
@@ -253,9 +283,7 @@ def _range_problem(name: str, value: object) -> str | None:
     if value is None:
         return f"{name} cannot be None" if name in _NEVER_NONE else None
     if name in _AT_LEAST:
-        least = _AT_LEAST[name]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            return f"{name}={value!r} must be a whole number of at least {least}"
+        return _whole_number_problem(name, value)
     if name in _DURATIONS:
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
         if not numeric or not math.isfinite(value) or value < 0:  # type: ignore[arg-type,operator]
@@ -263,6 +291,14 @@ def _range_problem(name: str, value: object) -> str | None:
         if value == 0 and name in _ABOVE_ZERO:
             return f"{name}=0 must be more than no time at all"
     return None
+
+
+def _whole_number_problem(name: str, value: object) -> str | None:
+    least, most = _AT_LEAST[name], _AT_MOST.get(name, math.inf)
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return None
+    allowed = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+    return f"{name}={value!r} must be a whole number {allowed}"
 
 
 def _text_problem(config: PoolConfig) -> str | None:

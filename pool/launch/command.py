@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bridge import frames
 from pool.config import PoolConfig
+from pool.launch.limits import thread_variables
 
 _LIFELINE_SCRIPT = str(Path(frames.__file__).with_name("lifeline.py"))
 """Run, not imported: it is the child's side."""
@@ -53,12 +54,12 @@ def _bridge_command(config: PoolConfig) -> list[str]:
 
 
 def worker_environment(config: PoolConfig) -> dict[str, str]:
-    """The parent's environment, what `env` adds, and the parent's own import path.
+    """The parent's environment, what `cpu_threads` and then `env` add, and its own import path.
 
     What the application can import its bridges can import too, also where
     `sys.path` was extended by hand or by the script's folder.
     """
-    environment = {**os.environ, **config.env}
+    environment = {**os.environ, **thread_variables(config), **config.env}
     if config.argv is None and config.python is None:
         given = environment.get("PYTHONPATH")
         known = given.split(os.pathsep) if given else []

@@ -36,6 +36,17 @@ class ForkedProcess:
     async def private_memory(self) -> int | None:
         return await private_memory_of(self.pid, self.exited)
 
+    @property
+    def is_reaped(self) -> bool:
+        """Whether its status has been taken, so that its number may be another's."""
+        if self.exited.done():
+            return True
+        try:
+            signal.pidfd_send_signal(self._pidfd, 0)  # finds a zombie too
+        except ProcessLookupError:
+            return True
+        return False
+
     def terminate(self) -> None:
         self._signal(signal.SIGTERM)
 

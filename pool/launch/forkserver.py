@@ -7,11 +7,15 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 
+import anyio
+
 from bridge.messages.template import Unfit
 from pool.config import PoolConfig
 from pool.launch import Launched
 from pool.launch.command import interpreter
 from pool.launch.descriptors import close_end, open_pipe
+from pool.launch.forked import ForkedProcess
+from pool.launch.limits import apply_limits, limit_problems
 from pool.launch.loading import load_template, start_template
 from pool.launch.spawn import SpawnLauncher
 from pool.launch.starter import Starter
@@ -94,11 +98,14 @@ class ForkLauncher:
         except BaseException:
             template.kill()
             raise
+        problems = limit_problems(self._config, template.pid)
         if isinstance(answer, Unfit):
-            template.close()
-            return tuple(answer.problems)
-        self._adopt(template, answer.hazards)
-        return ()
+            problems += answer.problems
+        elif not problems:
+            self._adopt(template, answer.hazards)
+            return ()
+        template.close()
+        return tuple(problems)
 
     async def _start_template(self) -> Template:
         name = f"{self._config.pool_name}-template-{self.generation + 1}"
@@ -158,9 +165,28 @@ class ForkLauncher:
             theirs.callback(close_end, line_r)
             given = [requests_r, replies_w, stderr_w, line_r]
             process = await template.fork(worker, given, line_w)
+            await self._limit(process)
             ours.pop_all()
         link = PipeLink(replies_r, requests_w, self._config.max_frame_bytes)
         return Launched(process, link, Output(stderr_r, log_lines_of(worker)), generation)
+
+    async def _limit(self, process: ForkedProcess) -> None:
+        # Before anything is sent to it, and not in the template: that one needs descriptors and
+        # memory for all, what is lowered there cannot be raised again, and it would fork late.
+        #
+        # The number is the worker's until the template, or its heir, reaps it. The kernel hands
+        # numbers out in turn: between this look and the calls that follow it, it would have to
+        # come round to the same one for them to meet somebody else. If the worker ends meanwhile,
+        # or has, there is nothing to limit, and whoever watches it tells how it ended.
+        if process.is_reaped:
+            return
+        try:
+            apply_limits(self._config, process.pid)
+        except OSError:
+            process.kill()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([process.exited])
+            raise
 
     async def _spawn(self, launcher: SpawnLauncher, worker: str) -> Launched:
         return replace(await launcher.launch(worker), generation=self.generation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from functools import partial
 
 import anyio
 import msgspec
@@ -17,6 +18,7 @@ from pool.launch.command import (
     worker_environment,
 )
 from pool.launch.descriptors import close_end
+from pool.launch.limits import apply_limits, limit_problems
 from pool.launch.starter import Starter
 from pool.link import PipeLink
 from pool.output import Output, log_lines_of
@@ -51,7 +53,9 @@ class SpawnLauncher:
     async def launch(self, worker: str) -> Launched:
         generation = self.generation
         started = await self._starter.start(
-            lambda fd: worker_command(self._config, worker, fd), self._environment
+            lambda fd: worker_command(self._config, worker, fd),
+            self._environment,
+            limit=partial(apply_limits, self._config),
         )
         process = started.watch()
         link = PipeLink(started.stdout, started.stdin, self._config.max_frame_bytes)
@@ -61,9 +65,10 @@ class SpawnLauncher:
         self._starter.close()
 
     async def _problems(self, environment: dict[str, str]) -> tuple[str, ...]:
+        limits = limit_problems(self._config)
         if self._config.argv is not None:
-            return tuple(_foreign_problems(self._config, environment))
-        return await self._check(environment)
+            return (*limits, *_foreign_problems(self._config, environment))
+        return (*limits, *await self._check(environment))
 
     async def _check(self, environment: dict[str, str]) -> tuple[str, ...]:
         """Run `python -m bridge TARGET --check` and read its report."""

@@ -21,6 +21,9 @@ Command = Callable[[int], list[str]]
 OpenStdin = Callable[[], tuple[int, int]]
 """Returns the child's end and ours."""
 
+Limit = Callable[[int], None]
+"""Limits the process of that number; raises `OSError` if that is impossible."""
+
 
 @dataclass(slots=True)
 class Started:
@@ -57,14 +60,20 @@ class Starter:
         self._threads = ThreadPoolExecutor(at_once, "bridgepool-launch")
 
     async def start(
-        self, command: Command, environment: dict[str, str], open_stdin: OpenStdin = open_pipe
+        self,
+        command: Command,
+        environment: dict[str, str],
+        open_stdin: OpenStdin = open_pipe,
+        limit: Limit | None = None,
     ) -> Started:
         """Start a process in a session of its own; raise `OSError` if that is impossible.
 
         Cancelled, it leaves nothing behind.
         """
         loop = asyncio.get_running_loop()
-        starting = loop.run_in_executor(self._threads, _start, command, environment, open_stdin)
+        starting = loop.run_in_executor(
+            self._threads, _start, command, environment, open_stdin, limit
+        )
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -79,7 +88,9 @@ class Starter:
         self._threads.shutdown(wait=False)
 
 
-def _start(command: Command, environment: dict[str, str], open_stdin: OpenStdin) -> Started:
+def _start(
+    command: Command, environment: dict[str, str], open_stdin: OpenStdin, limit: Limit | None
+) -> Started:
     with ExitStack() as undo:
         stdin_r, stdin_w = _open(open_stdin, undo)
         (stdout_r, stdout_w), (stderr_r, stderr_w), (line_r, line_w) = (
@@ -97,6 +108,10 @@ def _start(command: Command, environment: dict[str, str], open_stdin: OpenStdin)
         undo.callback(popen.wait)
         undo.callback(popen.kill)
         guard(line_r, popen.pid)
+        if limit is not None:
+            # Our own child, which nobody has reaped yet: the number cannot be another's. It is
+            # an interpreter that starts, milliseconds away from code of the user.
+            limit(popen.pid)
         undo.pop_all()
     for fd in (stdin_r, stdout_w, stderr_w, line_r):
         close_end(fd)

@@ -96,6 +96,10 @@ class Template:
         self._loop.add_reader(self._control, self._read)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def exited(self) -> asyncio.Future[int | None]:
         """Done when the process is reaped."""
         return self._process.exited
