@@ -12,7 +12,7 @@ _STATELESS = frozenset({"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"}
 """Devices that keep nothing for whoever has them open; a copy does no harm."""
 
 _ADVICE = {
-    "numpy": "set env={'OPENBLAS_NUM_THREADS': '1'} if it is a thread of OpenBLAS",
+    "numpy": "set cpu_threads=1 if it is a thread of OpenBLAS",
     "litellm": "set env={'LITELLM_LOCAL_MODEL_COST_MAP': 'True'}",
 }
 

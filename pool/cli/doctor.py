@@ -38,6 +38,7 @@ class JsonObject(click.ParamType[dict[str, Any]]):
 @click.option("--python", help="The interpreter; this one if not given.")
 @click.option("--requires", multiple=True, metavar="DISTRIBUTION", help="It must be installed.")
 @click.option("--requires-env", multiple=True, metavar="VARIABLE", help="It must be set.")
+@click.option("--cpu-threads", type=click.IntRange(1), help="As the pool's setting of that name.")
 @click.option(
     "--timeout", default=120.0, show_default=True, type=click.FloatRange(0, min_open=True)
 )
@@ -48,6 +49,7 @@ def doctor(
     python: str | None,
     requires: tuple[str, ...],
     requires_env: tuple[str, ...],
+    cpu_threads: int | None,
     timeout: float,
     format_: str,
 ) -> None:
@@ -64,6 +66,7 @@ def doctor(
             python=python,
             requires=requires,
             requires_env=requires_env,
+            cpu_threads=cpu_threads,
             start_timeout=timeout,
         )
     except ValueError as error:

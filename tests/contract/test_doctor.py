@@ -47,6 +47,12 @@ def test_what_keeps_workers_from_being_forked_is_no_failure_but_named() -> None:
     assert "price-list" in found["hazards"][0]
 
 
+def test_threads_that_would_keep_workers_from_being_forked_can_be_forbidden() -> None:
+    bridge, inherited = "tests.contract.numeric_bridge", {"OPENBLAS_NUM_THREADS": "2"}
+    done = doctor(bridge, "--cpu-threads", "1", env=inherited)
+    assert "verdict      a pool can run this bridge here: workers are forked" in done.stdout
+
+
 def test_every_problem_is_listed() -> None:
     found = findings("no.such.module", "--requires", "no-such", "--requires-env", VARIABLE)
     assert not found["ok"]
