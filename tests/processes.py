@@ -37,6 +37,11 @@ def children() -> set[int]:
     return pids
 
 
+def offspring(pid: int) -> set[int]:
+    """The direct children of a process with one thread, zombies included."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def descriptors() -> dict[int, str]:
     """The open descriptors of this process and what they are."""
     found = {}

@@ -29,8 +29,6 @@ THREAD_VARIABLES = (
 """Read by libraries when they are loaded: those that joblib sets for its workers, and Rayon's,
 Polars', OpenCV's and TensorFlow's."""
 
-_MOST_NICE = 19
-
 _RLIMITS = {
     "max_address_space": resource.RLIMIT_AS,
     "max_open_files": resource.RLIMIT_NOFILE,
@@ -98,7 +96,7 @@ def _rlimits(config: PoolConfig) -> list[tuple[str, int]]:
 def _be_nice(pid: int, added: int) -> None:
     # Linux keeps it for each thread: our main one is the measure, and a worker this young has
     # one alone, from which all that it starts inherit. To lower it would take a privilege.
-    wanted = min(os.getpriority(os.PRIO_PROCESS, os.getpid()) + added, _MOST_NICE)
+    wanted = os.getpriority(os.PRIO_PROCESS, os.getpid()) + added  # the kernel stops at 19
     if wanted > os.getpriority(os.PRIO_PROCESS, pid):
         os.setpriority(os.PRIO_PROCESS, pid, wanted)
 

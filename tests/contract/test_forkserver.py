@@ -21,7 +21,7 @@ from pool import (
 )
 from pool.launch import template as template_module
 from tests.contract.pools import until
-from tests.processes import children
+from tests.processes import children, offspring
 
 SHOWS = "tests.contract.template_bridges:shows"
 
@@ -331,7 +331,3 @@ def footprint(pid: int) -> tuple[int, int]:
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private"))
     return len(list(Path(f"/proc/{pid}/fd").iterdir())), private * 1024
-
-
-def offspring(pid: int) -> set[int]:
-    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))

@@ -15,10 +15,11 @@ import pytest
 from pool import EnvironmentInvalid, RemoteError, WorkerPool, WorkerStartError
 from pool.config import PoolConfig
 from pool.launch.forked import ForkedProcess
+from pool.launch.forkserver import ForkLauncher
 from pool.launch.limits import apply_limits
 from pool.launch.template import Template
 from tests.contract.pools import LAUNCHERS, make_pool, until
-from tests.processes import children
+from tests.processes import children, offspring
 
 SHOWS = "tests.contract.limit_bridges:shows"
 MIB = 1 << 20
@@ -150,18 +151,32 @@ async def test_an_import_that_takes_too_much_is_a_failed_start_with_its_cause(
             await pool.call("size")
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
-async def test_a_limit_that_the_kernel_refuses_is_a_failed_start(
-    launcher: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _refusing_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(resource, "prlimit", refuse)
+
+
+@pytest.mark.usefixtures("_refusing_kernel")
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+async def test_a_limit_that_the_kernel_refuses_is_a_failed_start(launcher: str) -> None:
     async with limited(launcher, max_open_files=64, max_restarts=0) as pool:
         said = "max_open_files=64 cannot be set for the worker: Operation not permitted"
         with pytest.raises(WorkerStartError, match=said):
             await pool.call("told")
+
+
+@pytest.mark.usefixtures("_refusing_kernel")
+async def test_a_forked_worker_that_cannot_be_limited_is_gone_when_the_launch_fails() -> None:
+    launcher = ForkLauncher(PoolConfig(bridge=SHOWS, max_open_files=64))
+    assert await launcher.validate() == ()
+    (template,) = children()
+    with pytest.raises(PermissionError):
+        await launcher.launch("worker")
+    assert offspring(template) == set()
+    await launcher.aclose()
 
 
 async def test_a_forked_worker_that_has_ended_is_not_limited_by_its_number(
