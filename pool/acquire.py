@@ -74,11 +74,10 @@ async def serving(supervisor: Supervisor, count: int, deadline: Deadline) -> boo
 
 
 async def acquire(
-    supervisor: Supervisor, deadline: Deadline, *, command: str | None = None, again: bool = False
+    supervisor: Supervisor, deadline: Deadline, *, again: bool = False
 ) -> Slot[Worker]:
     """Return a lent slot; suspends only if none is idle.
 
-    `command`, if given, is to be called and answered by the deadline too.
     `again` is for a call that was admitted before and lost its worker: it may
     still wait while the pool drains.
 
@@ -92,7 +91,7 @@ async def acquire(
     slot = _take_idle(supervisor)
     if slot is None:
         with _counted(supervisor):
-            slot = await _wait(supervisor, deadline, command)
+            slot = await _wait(supervisor, deadline)
     supervisor.counters.checkouts["ok"] += 1
     return slot
 
@@ -123,9 +122,9 @@ def _counted(supervisor: Supervisor) -> Iterator[None]:
         raise
 
 
-async def _wait(supervisor: Supervisor, deadline: Deadline, command: str | None) -> Slot[Worker]:
+async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
     started = supervisor.now()
-    _check_queue(supervisor, deadline, command)
+    _check_queue(supervisor, deadline)
     in_front = False
     try:
         while True:
@@ -142,12 +141,12 @@ async def _wait(supervisor: Supervisor, deadline: Deadline, command: str | None)
         raise error from supervisor.ledger.restarts.last_cause
 
 
-def _check_queue(supervisor: Supervisor, deadline: Deadline, command: str | None) -> None:
+def _check_queue(supervisor: Supervisor, deadline: Deadline) -> None:
     """Refuse at the door who could not be served."""
     ledger = supervisor.ledger
     if not ledger.has_room():
         raise _saturated(supervisor, "checkouts wait already, the most that may", "max_waiting")
-    if not ledger.can_serve_by(deadline.at, command, supervisor.now()):
+    if not ledger.can_serve_by(deadline.at, supervisor.now()):
         why = f"checkouts wait already, too many to be served within {deadline}"
         raise _saturated(supervisor, why, "the timeout")
 
@@ -183,10 +182,12 @@ def _leave(supervisor: Supervisor, waiter: SlotWaiter) -> None:
 
 
 def _saturated(supervisor: Supervisor, why: str, limit: str) -> PoolSaturated:
-    stats = take_picture(supervisor)
+    # Without a whole picture: this is said thousands of times a second under overload.
+    counts = supervisor.ledger.counts()
     retry_after = max(MIN_RETRY_AFTER, supervisor.ledger.wait_estimate())
     return PoolSaturated(
-        f"{stats.name}: {stats.waiting} {why}; {stats.line()}. "
+        f"{supervisor.config.pool_name}: {counts.waiting} {why}; {counts.serving} workers serve, "
+        f"{counts.busy} of them busy, {counts.starting} start. "
         f"Try again in about {retry_after:.2f} s, or raise {limit} or size",
         retry_after,
     )

@@ -25,10 +25,13 @@ async def close_politely(launched: Launched, ask: Callable[[], object], grace: f
             return
 
 
-async def bury(launched: Launched, *, lost: bool) -> None:
+async def exits_by_itself(launched: Launched) -> bool:
+    """Whether one that closed its pipe exits; its status then tells why."""
+    return await _exits_within(launched.process, EXIT_WAIT)
+
+
+async def bury(launched: Launched) -> None:
     """Kill what is left of it, reap it, close its descriptors."""
-    if lost:
-        await _exits_within(launched.process, EXIT_WAIT)
     launched.process.kill()
     await _exits_within(launched.process, REAP_WAIT)
     launched.link.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 
 from bridge.messages import Reply
@@ -9,7 +10,7 @@ from pool.acquire import acquire
 from pool.calls import Prepared
 from pool.conversation import Call
 from pool.errors import BrokenWorkerError, CallTimeout, PoolError, ProtocolError, WorkerError
-from pool.retries import RetryRule, pause, poisoned
+from pool.retries import LostWorkerError, RetryRule, pause, poisoned
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import Deadline
@@ -34,15 +35,15 @@ async def run_until_done(
 async def _try_until_done(
     supervisor: Supervisor, prepared: Prepared, deadline: Deadline, rule: RetryRule
 ) -> Reply:
-    loss: BrokenWorkerError | None = None
+    loss: LostWorkerError | None = None
     for lost in count(1):
         try:
             return await _try_once(supervisor, prepared, deadline, again=lost > 1)
-        except BrokenWorkerError as error:
+        except (BrokenWorkerError, ProtocolError) as error:
             if not rule.allows(error, lost):
                 raise poisoned(error, prepared.command, lost) from loss
             loss = error
-            await supervisor.pause_before_retry(pause(lost, supervisor.random))
+            await _pause(supervisor, lost, deadline)
         except PoolError as error:
             # Why a repetition was needed is part of why it could not be made.
             error.__cause__ = error.__cause__ or loss
@@ -50,12 +51,21 @@ async def _try_until_done(
     raise AssertionError("counting has no end")
 
 
+async def _pause(supervisor: Supervisor, lost: int, deadline: Deadline) -> None:
+    """Wait before a lost call is made again, no longer than its deadline."""
+    supervisor.counters.retries += 1
+    seconds = pause(lost, supervisor.random)
+    if deadline.at is not None:
+        seconds = min(seconds, max(0.0, deadline.at - supervisor.now()))
+    await asyncio.sleep(seconds)
+
+
 async def _try_once(
     supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool
 ) -> Reply:
     longest_wait = Deadline.after(supervisor.now(), supervisor.config.checkout_timeout)
-    patience = deadline.or_earlier(longest_wait)
-    slot = await acquire(supervisor, patience, command=prepared.command, again=again)
+    latest_start = supervisor.ledger.times.latest_start(prepared.command, deadline)
+    slot = await acquire(supervisor, latest_start.or_earlier(longest_wait), again=again)
     return await _spend(supervisor, slot, prepared, deadline)
 
 
@@ -69,21 +79,25 @@ async def _spend(
     """
     call = None
     try:
-        call = send(slot, prepared, deadline, supervisor.now())
+        call = send(supervisor, slot, prepared, deadline)
         return await finish(supervisor, slot, call, deadline)
     finally:
         if call is None or not call.given_up:
             supervisor.give_back(slot)
 
 
-def send(slot: Slot[Worker], prepared: Prepared, deadline: Deadline, now: float) -> Call:
+def send(
+    supervisor: Supervisor, slot: Slot[Worker], prepared: Prepared, deadline: Deadline
+) -> Call:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
 
     Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing sent.
     """
-    if deadline.has_passed(now):
+    if deadline.has_passed(supervisor.now()):
+        supervisor.counters.calls["timeout"] += 1
         raise CallTimeout(f"{prepared.command!r} was not sent: its deadline has passed")
     if not slot.worker.is_ready:
+        supervisor.counters.calls["worker_lost"] += 1
         raise slot.worker.lost_before(prepared.command)
     return slot.worker.send(slot, prepared)
 

@@ -76,8 +76,7 @@ class Lease:
         return result_of(reply, command, result_type)
 
     async def _run(self, prepared: Prepared, deadline: Deadline) -> Reply:
-        now = self._supervisor.now()
-        call = self._running = send(self._slot, prepared, deadline, now)
+        call = self._running = send(self._supervisor, self._slot, prepared, deadline)
         try:
             return await finish(self._supervisor, self._slot, call, deadline)
         finally:

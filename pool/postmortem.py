@@ -27,7 +27,10 @@ OF_ITSELF = frozenset({"crash", "signal", "oom", "template_lost", "protocol"})
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """All that is known of a worker; `what` completes the sentence "the worker ..."."""
+    """All that is known of a worker; `what` completes the sentence "the worker ...".
+
+    `garbled` says that it sent what makes no sense.
+    """
 
     worker: str
     pid: int | None
@@ -36,6 +39,7 @@ class Remains:
     stderr_tail: str
     reason: str
     what: str
+    garbled: bool = False
 
     def start_error(self) -> WorkerStartError:
         """Why there never was a worker."""
@@ -45,7 +49,7 @@ class Remains:
         """The error for calls that were on it, or for itself if there were none."""
         doing = ", ".join(map(repr, commands))
         story = self._story(f"with {doing} on it" if doing else "while idle")
-        if self.reason == "protocol":
+        if self.garbled:
             return ProtocolError(story, **self._facts())
         return BrokenWorkerError(story, request_sent=request_sent, **self._facts())
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from pool.errors import BrokenWorkerError
+from pool.errors import BrokenWorkerError, ProtocolError
+
+LostWorkerError = BrokenWorkerError | ProtocolError
+"""What a call gets whose worker died, or was killed for what it sent."""
 
 FIRST_PAUSE = 0.01
 MAX_PAUSE = 1.0
@@ -19,12 +22,13 @@ class RetryRule:
     idempotent: bool
     attempts: int
 
-    def allows(self, error: BrokenWorkerError, lost: int) -> bool:
+    def allows(self, error: LostWorkerError, lost: int) -> bool:
         """Whether a call that lost its worker for the `lost`th time may be made again.
 
         A request that never left whole cannot have been run, so it needs no mark.
         """
-        return lost < self.attempts and (self.idempotent or not error.request_sent)
+        unsent = isinstance(error, BrokenWorkerError) and not error.request_sent
+        return lost < self.attempts and (self.idempotent or unsent)
 
 
 def pause(lost: int, random: Random) -> float:
@@ -32,7 +36,7 @@ def pause(lost: int, random: Random) -> float:
     return min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** (lost - 1)) * random.uniform(0.5, 1.0)
 
 
-def poisoned(error: BrokenWorkerError, command: str, lost: int) -> BrokenWorkerError:
+def poisoned(error: LostWorkerError, command: str, lost: int) -> LostWorkerError:
     """The last loss of a call that is not made again, saying what it has cost."""
     if lost > 1:
         error.add_note(f"{command!r} has cost {lost} workers and is not made again: poison?")

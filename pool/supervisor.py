@@ -222,11 +222,6 @@ class Supervisor:
         self.ledger.give_back(slot, self.now())
         self.settle()
 
-    async def pause_before_retry(self, seconds: float) -> None:
-        """Wait before a lost call is made again."""
-        self.counters.retries += 1
-        await asyncio.sleep(seconds)
-
     # Environment and reload
 
     async def _validate(self) -> None:

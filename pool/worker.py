@@ -11,7 +11,7 @@ import anyio
 from bridge.messages import Reply, changes_in
 from pool.calls import Prepared
 from pool.clock import Clock
-from pool.closing import bury, close_politely
+from pool.closing import bury, close_politely, exits_by_itself
 from pool.config import PoolConfig
 from pool.conversation import Call, Conversation
 from pool.errors import CallTimeout, LeaseClosed, WorkerError
@@ -81,6 +81,7 @@ class Worker(Member):
         self._talk: Conversation | None = None
         self._left: asyncio.Future[None] = self._loop.create_future()
         self._what = ""
+        self._garbled = False
 
     # What others read
 
@@ -121,8 +122,14 @@ class Worker(Member):
             # Whatever ends this task, the child is gone before it.
             with anyio.CancelScope(shield=True):
                 if self._launched is not None:
-                    await bury(self._launched, lost=self.reason == "")
+                    await self._bury(self._launched)
                 self._conclude()
+
+    async def _bury(self, launched: Launched) -> None:
+        if not self.reason and not await exits_by_itself(launched):
+            self.reason = "protocol"
+            self._what += ", and lived on"
+        await bury(launched)
 
     async def _start_or_leave(self) -> None:
         if self.state is not WorkerState.STARTING:
@@ -203,7 +210,9 @@ class Worker(Member):
         """Kill it now, in any state; `what` completes the sentence "the worker ..."."""
         if self.state is WorkerState.EXITED:
             return
-        if self.state is not WorkerState.KILLING:
+        if self.state is WorkerState.RETIRING:
+            self._leave(WorkerEvent.KILL, self.reason, what)  # it had its reason to go before
+        elif self.state is not WorkerState.KILLING:
             self._leave(WorkerEvent.KILL, reason, what)
         if self._launched is not None:
             self._launched.link.close()
@@ -344,6 +353,7 @@ class Worker(Member):
             self._sessions.learn(session, self._seen, changes, self.last_active)
 
     def _on_nonsense(self, what: str) -> None:
+        self._garbled = True
         self.kill("protocol", what)
 
     def _on_closed(self, what: str) -> None:
@@ -364,6 +374,7 @@ class Worker(Member):
             stderr_tail=self._launched.stderr.tail() if self._launched else "",
             reason=self.reason,
             what=self._what,
+            garbled=self._garbled,
         )
 
 

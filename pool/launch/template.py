@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
+import anyio
 import msgspec
 
 from bridge.frames import FrameDecoder
@@ -141,18 +142,29 @@ class Template:
         asked = self._asked[number] = _Asked(self._loop.create_future(), lifeline)
         try:
             self._send(Fork(number, worker), fds)
-            await asyncio.wait([asked.answer], timeout=ANSWER_WITHIN)
-            if not asked.answer.done():
-                self.kill()
+            await self._wait_for(asked.answer)
             return await asked.answer
         except BaseException:
             if asked.process is None:
                 close_end(lifeline)
             else:
                 asked.process.kill()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([asked.process.exited], timeout=EXIT_WITHIN)
             raise
         finally:
             del self._asked[number]
+
+    async def _wait_for(self, answer: asyncio.Future[ForkedProcess]) -> None:
+        """Kill the template if it does not answer in time.
+
+        In two halves: if all of us were stopped for a while, the first ends as
+        soon as we go on, and the template has the second to answer.
+        """
+        for _ in range(2):
+            await asyncio.wait([answer], timeout=ANSWER_WITHIN / 2)
+        if not answer.done():
+            self.kill()
 
     def _send(self, message: Fork, fds: list[int]) -> None:
         if self.is_lost:

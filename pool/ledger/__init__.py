@@ -21,7 +21,7 @@ from pool.ledger.lobby import Lobby, ReadyWait
 from pool.ledger.members import Member
 from pool.ledger.recycling import Term
 from pool.ledger.roster import Roster
-from pool.ledger.service import ServiceTimes
+from pool.ledger.service import MARGIN, ServiceTimes
 from pool.lifecycle import SlotEvent, SlotState
 from pool.restarts import EARLY_LOSS, RestartPolicy
 from pool.slots import Slot
@@ -105,11 +105,11 @@ class Ledger(Generic[W]):
         slots = (counts.serving + counts.starting) * self.config.concurrency
         return self.times.wait(self.lobby.waiting, slots)
 
-    def can_serve_by(self, deadline: float | None, command: str | None, now: float) -> bool:
-        """Whether who joined the queue now could have a slot, and its call's result, in time."""
+    def can_serve_by(self, deadline: float | None, now: float) -> bool:
+        """Whether who joined the queue now would have a slot in time, as far as is known."""
         if deadline is None or self.times.mean_held is None:
             return True
-        return now + self.wait_estimate() + self.times.allowance(command) <= deadline
+        return now + MARGIN * self.wait_estimate() <= deadline
 
     # Opening, resizing and closing
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pool.timeouts import Deadline
+
 MAX_COMMANDS = 1_000
 """Commands whose times are kept; what is beyond has none."""
 
@@ -10,8 +12,14 @@ GAIN = 1 / 16
 
 CALL_GAIN = 1 / 8
 DEVIATION_GAIN = 1 / 4
-DEVIATIONS = 4
-"""Smoothed mean and mean deviation, and how many of these to allow for: RFC 6298, section 2."""
+"""Weights of a new sample in a command's mean and its mean deviation: RFC 6298, section 2."""
+
+MARGIN = 1.25
+"""How much longer than estimated a queue may take: who is let in is to be served in time,
+though the estimate is a mean."""
+
+MOST = 0.5
+"""Share of a call's time that is kept for the call itself at most, whatever its mean says."""
 
 
 class CallTime:
@@ -30,8 +38,8 @@ class CallTime:
 
     @property
     def allowance(self) -> float:
-        """Seconds within which nearly every call of it ends."""
-        return self.mean + DEVIATIONS * self.deviation
+        """Seconds within which most calls of it end."""
+        return self.mean + self.deviation
 
 
 class ServiceTimes:
@@ -56,10 +64,13 @@ class ServiceTimes:
         elif len(self._calls) < MAX_COMMANDS:
             self._calls[command] = CallTime(seconds)
 
-    def allowance(self, command: str | None) -> float:
-        """Seconds to allow for a call of the command; None is no call."""
-        times = None if command is None else self._calls.get(command)
-        return 0.0 if times is None else times.allowance
+    def latest_start(self, command: str, deadline: Deadline) -> Deadline:
+        """Until when a call of the command must have begun to be likely to meet its deadline."""
+        times = self._calls.get(command)
+        if times is None or deadline.at is None or deadline.allowed is None:
+            return deadline
+        kept = min(times.allowance, MOST * deadline.allowed)
+        return Deadline(deadline.at - kept, deadline.allowed)
 
     def wait(self, ahead: int, slots: int) -> float:
         """Seconds until a slot is free for who has `ahead` others before it, on average.

@@ -18,7 +18,7 @@ from pool import (
 )
 
 KILLED = -signal.SIGKILL
-"""By the pool, because it lived on; the metric counts it as a signal if it had closed its pipe."""
+"""By the pool, because it lived on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ MATRIX: dict[str, dict[str, Outcome]] = {
         "abort": fails_to_start("signal", -signal.SIGABRT),
         "sigstop": fails_to_start("start", KILLED),
         "out-of-memory": fails_to_start("crash", 1),
-        "closed-stdout": fails_to_start("signal", KILLED),
+        "closed-stdout": fails_to_start("protocol", KILLED),
         "garbage": fails_to_start("protocol", KILLED),
     },
     # Between two calls, in a thread of the bridge's own.
@@ -81,7 +81,7 @@ MATRIX: dict[str, dict[str, Outcome]] = {
         "abort": unhurt("signal"),
         "sigstop": unhurt("ping"),  # or the next call finds it, which has a test of its own
         "out-of-memory": unhurt(None),  # as the exception that it is
-        "closed-stdout": unhurt("signal"),
+        "closed-stdout": unhurt("protocol"),
         "garbage": unhurt("protocol"),
     },
     # With a part of the request read, the rest of it more than the pipe holds.
@@ -94,7 +94,7 @@ MATRIX: dict[str, dict[str, Outcome]] = {
         "abort": dies("signal", -signal.SIGABRT, sent=False),
         "sigstop": SILENCE,
         "out-of-memory": dies("crash", 1, sent=False),
-        "closed-stdout": dies("signal", KILLED, sent=False),
+        "closed-stdout": dies("protocol", KILLED, sent=False),
         "garbage": NONSENSE,
     },
     # In a command.
@@ -107,7 +107,7 @@ MATRIX: dict[str, dict[str, Outcome]] = {
         "abort": dies("signal", -signal.SIGABRT, sent=True),
         "sigstop": SILENCE,
         "out-of-memory": raises("MemoryError"),
-        "closed-stdout": dies("signal", KILLED, sent=True),
+        "closed-stdout": dies("protocol", KILLED, sent=True),
         "garbage": NONSENSE,
     },
     # With half of the reply written: whatever follows, it can only be the rest.
@@ -120,7 +120,7 @@ MATRIX: dict[str, dict[str, Outcome]] = {
         "abort": dies("signal", -signal.SIGABRT, sent=True),
         "sigstop": SILENCE,
         "out-of-memory": dies("crash", 1, sent=True),
-        "closed-stdout": dies("signal", KILLED, sent=True),
+        "closed-stdout": dies("protocol", KILLED, sent=True),
         "garbage": NONSENSE,
     },
     # When asked to shut down; closing the pool ends it one way or another.
@@ -134,6 +134,6 @@ MATRIX: dict[str, dict[str, Outcome]] = {
         "sigstop": unhurt("drain"),
         "out-of-memory": unhurt("drain"),
         "closed-stdout": unhurt("drain"),
-        "garbage": unhurt("protocol"),
+        "garbage": unhurt("drain"),
     },
 }

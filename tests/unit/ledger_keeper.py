@@ -161,7 +161,7 @@ class Keeper:
             ticket.slot = slot
             self.leases.append(slot)
             return ticket
-        allowed = self.ledger.can_serve_by(ticket.deadline, "work", self.now)
+        allowed = self.ledger.can_serve_by(ticket.deadline, self.now)
         if not self.ledger.has_room() or not allowed:
             return None
         self.ledger.join(ticket)

@@ -55,9 +55,9 @@ def test_retries_of_the_pool_are_checkouts_that_the_load_does_not_see() -> None:
     assert found(measured(retries=0, calls=calls), retries=1) == []
 
 
-def test_a_call_that_was_never_sent_is_none_of_the_pools() -> None:
-    unsent = {**POOL["calls"], "worker_lost": 1, "timeout": 0}
-    assert found(measured(), calls=unsent) == []
+def test_a_call_that_met_garbage_and_was_made_again_was_lost_too() -> None:
+    garbled = {**POOL["calls"], "worker_lost": 1, "protocol": 1}
+    assert found(measured(), calls=garbled) == []
 
 
 def test_an_operation_that_fails_before_it_asks_is_no_checkout() -> None:
@@ -74,9 +74,9 @@ def test_an_operation_that_fails_before_it_asks_is_no_checkout() -> None:
         ({}, {"checkouts": {**POOL["checkouts"], "cancelled": 1}}, "checkouts 'cancelled': 0"),
         ({}, {"calls": {**POOL["calls"], "ok": 6}}, "calls 'ok': 7 by the load's count, 6"),
         ({}, {"calls": {**POOL["calls"], "error": 0}}, "calls 'error': 1 by the load's count, 0"),
-        ({}, {"calls": {**POOL["calls"], "protocol": 1}}, "calls 'protocol': 0"),
-        ({}, {"calls": {**POOL["calls"], "timeout": 2}}, "calls 'timeout': 1 at most"),
-        ({}, {"calls": {**POOL["calls"], "worker_lost": 3}}, "calls 'worker_lost': 2 at most"),
+        ({}, {"calls": {**POOL["calls"], "protocol": 1}}, "calls that lost their worker: 2"),
+        ({}, {"calls": {**POOL["calls"], "timeout": 2}}, "calls 'timeout': 1 by"),
+        ({}, {"calls": {**POOL["calls"], "worker_lost": 3}}, "calls that lost their worker: 2"),
     ],
 )
 def test_an_operation_checkout_or_call_too_many_is_named(
