@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import select
 from collections import deque
 from collections.abc import Callable
 
 from bridge.frames import FrameDecoder, FrameTooLarge
-from pool.launch.descriptors import close_end
-
-# A buffer of 1 MiB costs several times as much per read: the allocator maps and unmaps it.
-_READ_SIZE = 64 * 1024
+from pool.ends import Ends
 
 
 class PipeLink:
     """Reads on readiness, writes at once and buffers what the pipe does not take.
 
+    It owns the ends of the pipes that it is given.
     It is closed once: by end of file, a broken pipe, a frame over the limit,
     or its owner. After that it delivers nothing.
     """
 
-    def __init__(self, read_fd: int, write_fd: int, max_frame_bytes: int) -> None:
-        os.set_blocking(read_fd, False)
-        os.set_blocking(write_fd, False)
+    def __init__(self, ends: Ends, max_frame_bytes: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._read_fd: int | None = read_fd
-        self._write_fd: int | None = write_fd
-        self._hang_up = select.poll()
-        self._hang_up.register(read_fd, 0)
+        self._ends = ends
+        self._reads = True
+        self._writes = True
         self._decoder = FrameDecoder(max_frame_bytes)
         self._outbox: deque[memoryview] = deque()
         self._closing_write = False
@@ -48,33 +41,33 @@ class PipeLink:
         self._on_frame = on_frame
         self._on_closed = on_closed
         self._on_nonsense = on_nonsense
-        if self._read_fd is not None:
-            self._loop.add_reader(self._read_fd, self._read)
+        if self._reads:
+            self._ends.watch_reading(self._read)
 
     def is_open(self) -> bool:
-        return self._read_fd is not None and not self._hang_up.poll(0)
+        return self._reads and not self._ends.has_hung_up()
 
     def write(self, frame: bytes) -> None:
         self.queued += len(frame)
-        if self._write_fd is None:
+        if not self._writes:
             return
         if self._outbox:
             self._outbox.append(memoryview(frame))
             return
         rest = self._write_some(memoryview(frame))
-        if rest and self._write_fd is not None:
+        if rest and self._writes:
             self._outbox.append(rest)
-            self._loop.add_writer(self._write_fd, self._flush)
+            self._ends.watch_writing(self._flush)
 
     def drain(self) -> None:
-        while self._read_fd is not None:
+        while self._reads:
             if not self._read():
                 self._close("the process ended")
 
     def close_write(self) -> None:
         self._closing_write = True
         if not self._outbox:
-            self._close_write_fd()
+            self._close_writing()
 
     def close(self) -> None:
         self._on_frame = self._on_closed = self._on_nonsense = _nobody
@@ -82,9 +75,8 @@ class PipeLink:
 
     def _read(self) -> bool:
         """Read once and deliver; False if there was nothing to read."""
-        assert self._read_fd is not None
         try:
-            data = os.read(self._read_fd, _READ_SIZE)
+            data = self._ends.read()
         except BlockingIOError:
             return False
         if not data:
@@ -97,7 +89,7 @@ class PipeLink:
     def _deliver(self) -> None:
         try:
             # A receiver may close the link in the middle.
-            while self._read_fd is not None:
+            while self._reads:
                 payload = self._decoder.next()
                 if payload is None:
                     return
@@ -113,48 +105,45 @@ class PipeLink:
 
     def _write_some(self, data: memoryview) -> memoryview:
         """Write what the pipe takes; return the rest."""
-        assert self._write_fd is not None
         try:
-            written = os.write(self._write_fd, data)
+            written = self._ends.write(data)
         except BlockingIOError:
             return data
         except BrokenPipeError:
             # Its last replies may still be in the other pipe: they are read before its end.
             self._outbox.clear()
-            self._close_write_fd()
+            self._close_writing()
             self._loop.call_soon(self.drain)
             return data[:0]
         self.sent += written
         return data[written:]
 
     def _flush(self) -> None:
-        while self._outbox and self._write_fd is not None:
+        while self._outbox and self._writes:
             rest = self._write_some(self._outbox[0])
             if self._outbox and not rest:
                 self._outbox.popleft()
             elif self._outbox:
                 self._outbox[0] = rest
                 return
-        if self._write_fd is not None:
-            self._loop.remove_writer(self._write_fd)
+        if self._writes:
+            self._ends.ignore_writing()
             if self._closing_write:
-                self._close_write_fd()
+                self._close_writing()
 
     def _close(self, reason: str) -> None:
-        if self._read_fd is None:
+        if not self._reads:
             return
-        self._loop.remove_reader(self._read_fd)
-        close_end(self._read_fd)
-        self._read_fd = None
+        self._reads = False
+        self._ends.close_reading()
         self._outbox.clear()
-        self._close_write_fd()
+        self._close_writing()
         self._on_closed(reason)
 
-    def _close_write_fd(self) -> None:
-        if self._write_fd is not None:
-            self._loop.remove_writer(self._write_fd)
-            close_end(self._write_fd)
-            self._write_fd = None
+    def _close_writing(self) -> None:
+        if self._writes:
+            self._writes = False
+            self._ends.close_writing()
 
 
 def _nobody(_: object) -> None:

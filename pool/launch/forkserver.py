@@ -11,6 +11,7 @@ import anyio
 
 from bridge.messages.template import Unfit
 from pool.config import PoolConfig
+from pool.ends import PipeEnds
 from pool.launch import Launched
 from pool.launch.command import interpreter
 from pool.launch.descriptors import close_end, open_pipe
@@ -167,7 +168,7 @@ class ForkLauncher:
             process = await template.fork(worker, given, line_w)
             await self._limit(process)
             ours.pop_all()
-        link = PipeLink(replies_r, requests_w, self._config.max_frame_bytes)
+        link = PipeLink(PipeEnds(replies_r, requests_w), self._config.max_frame_bytes)
         return Launched(process, link, Output(stderr_r, log_lines_of(worker)), generation)
 
     async def _limit(self, process: ForkedProcess) -> None:

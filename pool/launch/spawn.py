@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from pool.config import PoolConfig
+from pool.ends import PipeEnds
 from pool.launch import Launched
 from pool.launch.command import (
     check_command,
@@ -58,7 +59,7 @@ class SpawnLauncher:
             limit=partial(apply_limits, self._config),
         )
         process = started.watch()
-        link = PipeLink(started.stdout, started.stdin, self._config.max_frame_bytes)
+        link = PipeLink(PipeEnds(started.stdout, started.stdin), self._config.max_frame_bytes)
         return Launched(process, link, Output(started.stderr, log_lines_of(worker)), generation)
 
     async def aclose(self) -> None:
