@@ -95,6 +95,16 @@ def test_a_room_imports_only_what_it_may(path: Path) -> None:
         assert not {top(module) for module in found} & forbidden
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_the_doubles_need_nothing_and_nothing_needs_them(path: Path) -> None:
+    name, found = name_of(path), set(imports(path))
+    if name.startswith("pool.testing"):
+        allowed = {"pool", "bridge", *sys.stdlib_module_names}
+        assert {top(module) for module in found} <= allowed
+    else:
+        assert not {module for module in found if module.startswith("pool.testing")}
+
+
 def test_there_is_no_cycle() -> None:
     graph = {
         name_of(path): {m for m in imports(path, at_run_time=True) if m in NAMES} for path in FILES
