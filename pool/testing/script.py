@@ -1,0 +1,45 @@
+"""What decides how a scripted child behaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pool.testing.child import Child
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the pool asked; `others` are the members beside id, command and args."""
+
+    id: int
+    command: str
+    args: dict[str, Any]
+    others: dict[str, Any] = field(default_factory=dict)
+
+
+class Script:
+    """How one child behaves. As it stands it does nothing at all: override what it should do.
+
+    The methods are called as things happen to the child, never after its end
+    and never while it is stopped. Whatever one raises ends a run in virtual time.
+    """
+
+    launch_time = 0.0
+    """Seconds from the order to start until there is a process."""
+
+    launch_error: OSError | None = None
+    """Raised after that time in place of starting a process."""
+
+    def started(self, child: Child) -> None:
+        """The process runs."""
+
+    def requested(self, child: Child, request: Request) -> None:
+        """The child has read a request; the handshake has id 0 and the command `ping`."""
+
+    def end_of_file(self, child: Child) -> None:
+        """The pool has closed the child's stdin, and all that was in it is read."""
+
+    def terminated(self, child: Child) -> None:
+        """SIGTERM has come; it is ignored if nothing is done here."""
