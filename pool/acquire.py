@@ -135,6 +135,8 @@ async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
             supervisor.give_back(slot)
             if not supervisor.ledger.serves_the_queue:
                 raise _refusal(supervisor)
+            if (idle := _take_idle(supervisor)) is not None:
+                return idle
             in_front = True
     except TimeoutError:
         error = _timed_out(supervisor, deadline, waited=supervisor.now() - started)

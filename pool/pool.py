@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -175,9 +175,7 @@ class WorkerPool:
 
     async def drain(self) -> None:
         """Refuse new work, finish what waits and runs however long it takes, then close."""
-        if self._supervisor is not None and self._is_running:
-            self._supervisor.drain()
-            await self._closed()
+        await self._end(Supervisor.drain)
 
     async def aclose(self) -> None:
         """Refuse new work, let running calls finish within `grace_period`, then close.
@@ -185,33 +183,28 @@ class WorkerPool:
         Whoever waits for a worker gets `PoolClosed` at once. From any task,
         any number of times; cancelled, it becomes `terminate`.
         """
-        if self._supervisor is not None and self._is_running:
-            self._supervisor.close()
-            await self._closed()
+        await self._end(Supervisor.close)
 
     async def terminate(self) -> None:
         """Kill every worker and close, at once. Running calls get `BrokenWorkerError`."""
-        if self._supervisor is not None and self._is_running:
-            self._supervisor.terminate()
-            await self._closed()
+        await self._end(Supervisor.terminate)
 
-    @property
-    def _is_running(self) -> bool:
-        ours = self._task is not None and self._forks == fork_count()
-        return ours and self._supervisor is not None and not self._supervisor.is_closed
-
-    async def _closed(self) -> None:
-        """Wait for the supervisor to end."""
-        assert self._task is not None
-        assert self._supervisor is not None
+    async def _end(self, how: Callable[[Supervisor], None]) -> None:
+        """Begin to close in this way, if that is still to be done, and wait until all is over."""
+        supervisor, task = self._supervisor, self._task
+        if supervisor is None or task is None or self._forks != fork_count():
+            return
+        if not supervisor.is_closed:
+            how(supervisor)
         try:
-            await asyncio.shield(self._task)
+            await asyncio.shield(task)
         except asyncio.CancelledError:
-            if self._task.done():
+            if task.done():
                 raise
-            self._supervisor.terminate()
+            if not supervisor.is_closed:
+                supervisor.terminate()
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._task])
+                await asyncio.wait([task])
             raise
 
     async def __aenter__(self) -> Self:

@@ -148,11 +148,11 @@ class Child:
     @property
     def private_memory(self) -> int:
         """Bytes that it shares with nobody."""
-        return self.process.private_memory
+        return self.process.memory
 
     @private_memory.setter
     def private_memory(self, size: int) -> None:
-        self.process.private_memory = size
+        self.process.memory = size
 
     # What happens to it
 

@@ -17,11 +17,14 @@ class ScriptedProcess:
     ) -> None:
         self.pid = pid
         self.has_lost_template = False
-        self.private_memory = 0
-        """Bytes."""
+        self.memory = 0
+        """Bytes of its own."""
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._on_terminate = on_terminate
         self._on_kill = on_kill
+
+    async def private_memory(self) -> int | None:
+        return None if self.exited.done() else self.memory
 
     def terminate(self) -> None:
         if not self.exited.done():

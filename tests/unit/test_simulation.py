@@ -139,10 +139,9 @@ def test_the_stories_have_everything_in_them() -> None:
     assert ends["ok"] > ends.total() / 2
 
 
-# What the pool does not get right yet; each of these was found by a seed.
+# Each of these was found by a seed.
 
 
-@pytest.mark.xfail(strict=True, reason="the pause before a retry is not bounded by the deadline")
 def test_a_call_that_is_made_again_ends_by_its_deadline() -> None:
     random = Random(0)
     launcher = ScriptedLauncher(lambda: Misbehaving(random, Vices.only(dies_on_reading=1.0)))
@@ -158,7 +157,6 @@ def test_a_call_that_is_made_again_ends_by_its_deadline() -> None:
     run(main())
 
 
-@pytest.mark.xfail(strict=True, reason="closing, cancelled after all workers are gone")
 def test_closing_may_be_cancelled_at_any_moment() -> None:
     launcher = ScriptedLauncher(Obedient, lag=1.0)
 
@@ -175,7 +173,6 @@ def test_closing_may_be_cancelled_at_any_moment() -> None:
     run(main())
 
 
-@pytest.mark.xfail(strict=True, reason="who queues up again does not look at who is idle")
 def test_who_was_given_a_dead_worker_gets_the_idle_one() -> None:
     scripts = [Obedient(), Obedient()]
     launcher = ScriptedLauncher(lambda: scripts.pop() if scripts else Obedient(start_time=60.0))
