@@ -11,10 +11,12 @@
 
 import logging
 
+from pool.breaker import Breaker
 from pool.config import PoolConfig
 from pool.errors import (
     BrokenWorkerError,
     CallTimeout,
+    CircuitOpen,
     EnvironmentInvalid,
     LeaseClosed,
     PoolClosed,
@@ -45,6 +47,7 @@ __all__ = [
     "Lease",
     "SyncLease",
     "PoolConfig",
+    "Breaker",
     "PoolState",
     "PoolStats",
     "WorkerStats",
@@ -53,6 +56,7 @@ __all__ = [
     "PoolSaturated",
     "PoolTimeout",
     "EnvironmentInvalid",
+    "CircuitOpen",
     "RequestError",
     "LeaseClosed",
     "CallTimeout",

@@ -95,7 +95,8 @@ def send(
     """
     if deadline.has_passed(supervisor.now()):
         supervisor.counters.calls["timeout"] += 1
-        raise CallTimeout(f"{prepared.command!r} was not sent: its deadline has passed")
+        text = f"{prepared.command!r} was not sent: its deadline has passed"
+        raise CallTimeout(text, request_sent=False)
     if not slot.worker.is_ready:
         supervisor.counters.calls["worker_lost"] += 1
         raise slot.worker.lost_before(prepared.command)

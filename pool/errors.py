@@ -50,6 +50,19 @@ class EnvironmentInvalid(PoolError):
         self.problems = problems
 
 
+class CircuitOpen(PoolError):
+    """Calls of `command` are refused for a while, because they kept failing. Never sent.
+
+    `retry_after` is in seconds: until the next probe of an open circuit, an
+    estimate while the probes of a half-open one run.
+    """
+
+    def __init__(self, message: str, *, command: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.command = command
+        self.retry_after = retry_after
+
+
 class RequestError(PoolError, ValueError):
     """The arguments cannot be encoded, or are too large. The request was never sent."""
 
@@ -59,7 +72,14 @@ class LeaseClosed(PoolError):
 
 
 class CallTimeout(PoolError, TimeoutError):
-    """The deadline passed while the call was running."""
+    """The deadline passed while the call was running, or before its turn on a lease came.
+
+    If `request_sent` is False the request was never sent.
+    """
+
+    def __init__(self, message: str, *, request_sent: bool = True) -> None:
+        super().__init__(message)
+        self.request_sent = request_sent
 
 
 class WorkerError(PoolError):

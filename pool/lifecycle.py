@@ -1,4 +1,4 @@
-"""The states of pools, workers and slots: one table each. Pure.
+"""The states of pools, workers, slots and circuits: one table each. Pure.
 
 A pair that is not in its table is a bug and raises `IllegalTransition`.
 """
@@ -58,6 +58,18 @@ class PoolEvent(Enum):
     CLOSE = "close"
 
 
+class CircuitState(Enum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class CircuitEvent(Enum):
+    TRIP = "trip"
+    PROBE = "probe"
+    CLOSE = "close"
+
+
 WORKER = {
     (WorkerState.STARTING, WorkerEvent.HANDSHAKEN): WorkerState.READY,
     (WorkerState.STARTING, WorkerEvent.KILL): WorkerState.KILLING,
@@ -87,6 +99,13 @@ POOL = {
     (PoolState.FAILED, PoolEvent.DRAIN): PoolState.DRAINING,
     (PoolState.DRAINING, PoolEvent.DRAIN): PoolState.DRAINING,
     (PoolState.DRAINING, PoolEvent.CLOSE): PoolState.CLOSED,
+}
+
+CIRCUIT = {
+    (CircuitState.CLOSED, CircuitEvent.TRIP): CircuitState.OPEN,
+    (CircuitState.OPEN, CircuitEvent.PROBE): CircuitState.HALF_OPEN,
+    (CircuitState.HALF_OPEN, CircuitEvent.TRIP): CircuitState.OPEN,
+    (CircuitState.HALF_OPEN, CircuitEvent.CLOSE): CircuitState.CLOSED,
 }
 
 S = TypeVar("S", bound=Enum)

@@ -16,9 +16,10 @@ EXAMPLES: list[errors.PoolError] = [
     errors.PoolSaturated("full", 1.5),
     errors.PoolTimeout("late"),
     errors.EnvironmentInvalid("unfit", ("a", "b")),
+    errors.CircuitOpen("open", command="c", retry_after=2.5),
     errors.RequestError("bad"),
     errors.LeaseClosed("over"),
-    errors.CallTimeout("late"),
+    errors.CallTimeout("late", request_sent=False),
     errors.WorkerStartError("no", **FACTS),  # type: ignore[arg-type]
     errors.BrokenWorkerError("gone", request_sent=True, **FACTS),
     errors.ProtocolError("nonsense", **FACTS),  # type: ignore[arg-type]

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from pool.lifecycle import (
+    CIRCUIT,
     POOL,
     SLOT,
     WORKER,
+    CircuitEvent,
+    CircuitState,
     IllegalTransition,
     PoolEvent,
     PoolState,
@@ -26,6 +29,7 @@ TABLES: list[tuple[dict[Any, Any], type[Enum], type[Enum]]] = [
     (WORKER, WorkerState, WorkerEvent),
     (SLOT, SlotState, SlotEvent),
     (POOL, PoolState, PoolEvent),
+    (CIRCUIT, CircuitState, CircuitEvent),
 ]
 PAIRS = [
     (table, state, event)
@@ -51,6 +55,15 @@ def test_any_living_worker_can_be_killed_or_exit_by_itself() -> None:
     for state in set(WorkerState) - {WorkerState.EXITED}:
         assert advance(WORKER, state, WorkerEvent.KILL) is WorkerState.KILLING
         assert advance(WORKER, state, WorkerEvent.EXIT) is WorkerState.EXITED
+
+
+def test_an_open_circuit_closes_by_way_of_probes_alone() -> None:
+    assert [state for (state, _), after in CIRCUIT.items() if after is CircuitState.CLOSED] == [
+        CircuitState.HALF_OPEN
+    ]
+    assert [event for (state, event) in CIRCUIT if state is CircuitState.OPEN] == [
+        CircuitEvent.PROBE
+    ]
 
 
 def test_an_abandoned_slot_is_never_lent() -> None:
