@@ -27,8 +27,7 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     `session` becomes the argument `session_id`, and an argument of that name
     is the session; without either it is "anonymous".
     """
-    if not isinstance(command, str) or not command:
-        raise RequestError(f"a command is a name, not {command!r}")
+    check_name(command)
     try:
         to_json([command, session])
     except ValueError as error:
@@ -45,6 +44,12 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
             f"max_frame_bytes={max_frame_bytes}; send less, or raise the limit"
         )
     return Prepared(command, Raw(encoded), session or named or ANONYMOUS)
+
+
+def check_name(command: str) -> None:
+    """Raise `RequestError` if a command is not a name."""
+    if not isinstance(command, str) or not command:
+        raise RequestError(f"a command is a name, not {command!r}")
 
 
 def _encode(command: str, args: object) -> bytes:

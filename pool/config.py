@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
 from bridge.messages import is_object, to_json
+from pool.breaker import Breaker
 
 StartMethod = Literal["forkserver", "spawn"]
 
@@ -46,6 +47,7 @@ class PoolOptions(TypedDict, total=False):
     max_frame_bytes: int
     max_restarts: int
     restart_window: float
+    breaker: Breaker | None
     max_address_space: int | None
     max_open_files: int | None
     cpu_threads: int | None
@@ -131,6 +133,8 @@ class PoolConfig:
     max_restarts: int = 5
     """Failed starts within `restart_window` above which the pool is in a crash loop."""
     restart_window: float = 60.0
+    breaker: Breaker | None = None
+    """When calls of a command that keep failing are refused at once: see `Breaker`. None: never."""
 
     # limits of each worker: of its process and not of the template, but for `cpu_threads`
     max_address_space: int | None = None
@@ -190,6 +194,7 @@ def _first_problem(config: PoolConfig) -> str | None:
         _ranges_problem,
         _text_problem,
         _options_problem,
+        _breaker_problem,
         _not_yet_problem,
     )
     return next((problem for check in checks if (problem := check(config))), None)
@@ -221,6 +226,13 @@ def _start_method_problem(config: PoolConfig) -> str | None:
     if config.start_method not in get_args(StartMethod):
         return f"start_method={config.start_method!r} is neither 'forkserver' nor 'spawn'"
     return None
+
+
+def _breaker_problem(config: PoolConfig) -> str | None:
+    given: object = config.breaker
+    if given is None or isinstance(given, Breaker):
+        return None
+    return f"breaker={given!r} must be a Breaker(...) or None"
 
 
 def _not_yet_problem(config: PoolConfig) -> str | None:

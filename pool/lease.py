@@ -12,6 +12,7 @@ from pool.clock import Clock
 from pool.conversation import Call
 from pool.dispatch import finish, send
 from pool.errors import CallTimeout, LeaseClosed
+from pool.guard import guarding
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
@@ -60,20 +61,22 @@ class Lease:
 
         `args` is a mapping, struct or dataclass of arguments. `timeout` is in
         seconds, from now. Raises `RequestError`, `CallTimeout`, `RemoteError`,
-        `ResultTypeError`, a `WorkerError`, or `LeaseClosed`.
+        `ResultTypeError`, a `WorkerError`, `LeaseClosed`, or, with a `breaker`,
+        `CircuitOpen`.
         """
         self._check()
         config = self._supervisor.config
         allowed = seconds(timeout, config.call_timeout)
         deadline = Deadline.after(self._supervisor.now(), allowed)
-        prepared = prepare(command, args, session, config.max_frame_bytes)
-        await self._turns.take(deadline, command)
-        try:
-            self._check()
-            reply = await self._run(prepared, deadline)
-        finally:
-            self._turns.release()
-        return result_of(reply, command, result_type)
+        with guarding(self._supervisor.guard, command):
+            prepared = prepare(command, args, session, config.max_frame_bytes)
+            await self._turns.take(deadline, command)
+            try:
+                self._check()
+                reply = await self._run(prepared, deadline)
+            finally:
+                self._turns.release()
+            return result_of(reply, command, result_type)
 
     async def _run(self, prepared: Prepared, deadline: Deadline) -> Reply:
         call = self._running = send(self._supervisor, self._slot, prepared, deadline)
@@ -120,7 +123,7 @@ class _Turns:
                 await self._lock.acquire()  # alone: at once
             elif not await self._comes_by(deadline):
                 text = f"{command!r} was not sent: an earlier call on the same lease still runs"
-                raise CallTimeout(text)
+                raise CallTimeout(text, request_sent=False)
         except BaseException:
             self._inside -= 1
             raise

@@ -43,6 +43,7 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
         restarts_in_window=ledger.restarts.restarts_in_window(now),
         validations=dict(counters.validations),
         pings=dict(counters.pings),
+        circuits={} if supervisor.guard is None else supervisor.guard.states(),
         workers=workers,
     )
 

@@ -16,6 +16,7 @@ from pool.calls import prepare, result_of
 from pool.config import PoolConfig, PoolOptions
 from pool.dispatch import run_until_done
 from pool.errors import PoolClosed, PoolTimeout
+from pool.guard import guarding
 from pool.launch import Launcher
 from pool.launch.descriptors import fork_count
 from pool.launch.forkserver import ForkLauncher
@@ -127,15 +128,17 @@ class WorkerPool:
         worker dies is made again, up to `attempts` times within the deadline,
         if it is `idempotent` or its request never left whole.
 
-        Raises what `checkout` and a lease's `call` raise.
+        Raises what `checkout` and a lease's `call` raise, `CircuitOpen` before
+        anything else is done.
         """
         supervisor = self._open_supervisor()
         allowed = seconds(timeout, self._config.call_timeout)
         deadline = Deadline.after(supervisor.now(), allowed)
-        prepared = prepare(command, args, session, self._config.max_frame_bytes)
-        rule = RetryRule(idempotent, attempts)
-        reply = await run_until_done(supervisor, prepared, deadline, rule)
-        return result_of(reply, command, result_type)
+        with guarding(supervisor.guard, command):
+            prepared = prepare(command, args, session, self._config.max_frame_bytes)
+            rule = RetryRule(idempotent, attempts)
+            reply = await run_until_done(supervisor, prepared, deadline, rule)
+            return result_of(reply, command, result_type)
 
     def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:
         """Lend a worker to the block of an `async with`.

@@ -50,7 +50,9 @@ class PoolStats:
     `waiting` checkouts are in the queue; `inflight_calls` have no reply yet.
     `worker_starts` counts processes launched, `failed_starts` those of them
     that never got to work, `replacements` workers that were lost in service.
-    The mappings count by outcome or reason.
+    `circuits` has the commands whose circuit is "open" or "half-open"; of
+    `calls`, those it refused are counted as "circuit_open".
+    The other mappings count by outcome or reason.
     """
 
     name: str
@@ -79,6 +81,7 @@ class PoolStats:
     restarts_in_window: int
     validations: dict[str, int]
     pings: dict[str, int]
+    circuits: dict[str, str]
     workers: tuple[WorkerStats, ...]
 
     def line(self) -> str:

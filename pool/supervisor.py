@@ -22,6 +22,7 @@ from pool.config import PoolConfig
 from pool.conversation import Call
 from pool.environment import problems_of, unfit
 from pool.errors import PoolClosed, WorkerStartError
+from pool.guard import guard_of
 from pool.launch import Launcher
 from pool.ledger import Ledger
 from pool.ledger.rules import (
@@ -53,6 +54,7 @@ class Supervisor:
         self.clock = Clock()
         self.ledger: Ledger[Worker] = Ledger(config, random)
         self.counters = Counters()
+        self.guard = guard_of(config, self.now, self.counters)
         self.sessions = SessionStore()
         self.launcher = launcher
         self.random = random

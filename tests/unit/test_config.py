@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from pool import WorkerPool
+from pool import Breaker, WorkerPool
 from pool.config import PoolConfig, PoolOptions
 
 
@@ -32,6 +32,8 @@ from pool.config import PoolConfig, PoolOptions
         ({"bridge": "a", "grace_period": None}, "grace_period cannot be None"),
         ({"bridge": "a", "size": None}, "size cannot be None"),
         ({"bridge": "a", "ping_interval": 0}, "ping_interval=0"),
+        ({"bridge": "a", "breaker": True}, "breaker=True must be a Breaker(...) or None"),
+        ({"bridge": "a", "breaker": Breaker}, "must be a Breaker(...) or None"),
         ({"bridge": "a", "env": {"A": 1}}, "env are text"),
         ({"bridge": "a", "env": {"A=B": "1"}}, "'=' in it"),
         ({"bridge": "a\0b"}, "without NUL"),

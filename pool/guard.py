@@ -1,0 +1,96 @@
+"""Asks a pool's circuits before each call, and tells them how it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from pool.breaker import Breaker, CallVerdict
+from pool.calls import check_name
+from pool.circuits import Circuits, Probes
+from pool.config import PoolConfig
+from pool.errors import CircuitOpen, RemoteError
+from pool.lifecycle import CircuitState
+from pool.stats import Counters
+
+_log = logging.getLogger("bridgepool")
+
+_UNGUARDED = nullcontext()
+
+
+class Guard:
+    """`with guard(command):` around one call; raises `CircuitOpen` instead of entering."""
+
+    def __init__(
+        self, pool: str, breaker: Breaker, now: Callable[[], float], calls: Counter[str]
+    ) -> None:
+        self._pool = pool
+        self._breaker = breaker
+        self._now = now
+        self._calls = calls
+        self._circuits = Circuits(pool, breaker)
+
+    @contextmanager
+    def __call__(self, command: str) -> Iterator[None]:
+        check_name(command)
+        probes = self._enter(command)
+        verdict, failed_with = CallVerdict.NONE, ""
+        try:
+            yield
+            verdict = CallVerdict.SUCCESS
+        except BaseException as error:
+            failed_with = _kind(error)
+            verdict = self._breaker.judge(error)
+            raise
+        finally:
+            # Also if `judge` raised: a probe gives its place back whatever happens.
+            self._leave(command, probes, verdict, failed_with)
+
+    def states(self) -> dict[str, str]:
+        """The circuits that are not closed."""
+        return self._circuits.states(self._now())
+
+    def _enter(self, command: str) -> Probes | None:
+        try:
+            return self._circuits.enter(command, self._now())
+        except CircuitOpen:
+            self._calls["circuit_open"] += 1
+            raise
+
+    def _leave(
+        self, command: str, probes: Probes | None, verdict: CallVerdict, failed_with: str
+    ) -> None:
+        changed = self._circuits.leave(command, probes, verdict, self._now(), failed_with)
+        if changed is CircuitState.OPEN:
+            _log.warning(
+                "%s: calls of %r keep failing, the last with %s; they are refused for %g s",
+                self._pool,
+                command,
+                failed_with,
+                self._breaker.open_for,
+                extra={"pool": self._pool},
+            )
+        elif changed is CircuitState.CLOSED:
+            _log.info("%s: calls of %r succeed again", self._pool, command)
+
+
+def guard_of(config: PoolConfig, now: Callable[[], float], counters: Counters) -> Guard | None:
+    """The guard that a pool is configured to have."""
+    if config.breaker is None:
+        return None
+    return Guard(config.pool_name, config.breaker, now, counters.calls)
+
+
+def guarding(guard: Guard | None, command: str) -> AbstractContextManager[None]:
+    """What a call of `command` is made in."""
+    return _UNGUARDED if guard is None else guard(command)
+
+
+def _kind(error: BaseException) -> str:
+    """What failed, without any data of the call: another caller may get to read it."""
+    name = type(error).__name__
+    if isinstance(error, RemoteError) and error.error_type:
+        return f"{name} ({error.error_type[:100]})"
+    return name
