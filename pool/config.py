@@ -56,7 +56,6 @@ class PoolOptions(TypedDict, total=False):
 
 _NOT_YET: dict[str, object] = {
     "concurrency": 1,
-    "leak_threshold": None,
 }
 """Settings that only have the one value that this version can honour."""
 
@@ -118,6 +117,8 @@ class PoolConfig:
     """How often idle workers are pinged; busy ones never are."""
     ping_timeout: float = 10.0
     leak_threshold: float | None = None
+    """How long a checkout may hold a worker before one warning tells where it was taken, and
+    `stats().leaks` counts it. The lease goes on. None: never."""
 
     # until when
     max_calls: int | None = None
@@ -254,7 +255,14 @@ _NEVER_NONE = {
     "ping_timeout",
     "restart_window",
 }
-_ABOVE_ZERO = {"ping_interval", "ping_timeout", "start_timeout", "restart_window", "max_age"}
+_ABOVE_ZERO = {
+    "leak_threshold",
+    "max_age",
+    "ping_interval",
+    "ping_timeout",
+    "restart_window",
+    "start_timeout",
+}
 _AT_LEAST = {
     "size": 1,
     "overflow": 0,
@@ -284,6 +292,7 @@ _DURATIONS = {
     "late_reply_timeout",
     "grace_period",
     "idle_timeout",
+    "leak_threshold",
     "ping_interval",
     "ping_timeout",
     "max_age",

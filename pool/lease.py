@@ -8,11 +8,12 @@ from typing import Any
 from bridge.messages import Reply
 from pool.acquire import acquire
 from pool.calls import Prepared, prepare, result_of
-from pool.clock import Clock
+from pool.clock import Alarm, Clock
 from pool.conversation import Call
 from pool.dispatch import finish, send
 from pool.errors import CallTimeout, LeaseClosed
 from pool.guard import guarding
+from pool.leaks import Stack, take_stack, watch
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
@@ -27,9 +28,15 @@ class Lease:
     after its block, the lease is over and using it raises `LeaseClosed`.
     """
 
-    def __init__(self, supervisor: Supervisor, slot: Slot[Worker]) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        slot: Slot[Worker],
+        leak_alarm: Alarm | None = None,
+    ) -> None:
         self._supervisor = supervisor
         self._slot = slot
+        self._leak_alarm = leak_alarm
         self._turns = _Turns(supervisor.clock)
         self._running: Call | None = None
         self._over = ""
@@ -101,6 +108,8 @@ class Lease:
         """From here on the slot is not this lease's: it may be lent to somebody else."""
         self._owns_slot = False
         self._over = self._over or why
+        if self._leak_alarm is not None:
+            self._leak_alarm.cancel()
 
     def _check(self) -> None:
         if self._over:
@@ -145,13 +154,24 @@ class Checkout:
         self._supervisor = supervisor
         self._timeout = timeout
         self._lease: Lease | None = None
+        self._taken_by: Stack | None = None
+
+    def note_caller(self) -> None:
+        """Remember who takes the lease, on this thread, in case it is held too long."""
+        if self._supervisor.config.leak_threshold is not None:
+            self._taken_by = take_stack()
 
     async def __aenter__(self) -> Lease:
         if self._lease is not None:
             raise RuntimeError("a checkout is entered once; call `pool.checkout()` for each")
         deadline = Deadline.after(self._supervisor.now(), self._timeout)
+        if self._taken_by is None:
+            self.note_caller()
         slot = await acquire(self._supervisor, deadline)
-        self._lease = Lease(self._supervisor, slot)
+        alarm = None
+        if self._taken_by is not None:
+            alarm = watch(self._supervisor, slot.worker.name, self._taken_by)
+        self._lease = Lease(self._supervisor, slot, alarm)
         return self._lease
 
     async def __aexit__(self, *_: object) -> None:

@@ -44,6 +44,7 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
         validations=dict(counters.validations),
         pings=dict(counters.pings),
         circuits={} if supervisor.guard is None else supervisor.guard.states(),
+        leaks=counters.leaks,
         workers=workers,
     )
 

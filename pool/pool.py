@@ -146,7 +146,8 @@ class WorkerPool:
         Waits up to `timeout` seconds, by default `checkout_timeout`, from the
         moment the block is entered. Raises `PoolSaturated` at once if too many
         wait already, `PoolTimeout`, `PoolClosed`, `EnvironmentInvalid`, or
-        `WorkerStartError` if the pool is in a crash loop.
+        `WorkerStartError` if the pool is in a crash loop. Held longer than
+        `leak_threshold`, it is reported with the stack of whoever entered it.
         """
         allowed = seconds(timeout, self._config.checkout_timeout)
         return Checkout(self._open_supervisor(), allowed)

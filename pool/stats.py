@@ -22,6 +22,7 @@ class Counters:
     retries: int = 0
     validations: Counter[str] = field(default_factory=Counter)
     pings: Counter[str] = field(default_factory=Counter)
+    leaks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class PoolStats:
     that never got to work, `replacements` workers that were lost in service.
     `circuits` has the commands whose circuit is "open" or "half-open"; of
     `calls`, those it refused are counted as "circuit_open".
+    `leaks` counts the leases that were reported for being held too long.
     The other mappings count by outcome or reason.
     """
 
@@ -82,6 +84,7 @@ class PoolStats:
     validations: dict[str, int]
     pings: dict[str, int]
     circuits: dict[str, str]
+    leaks: int
     workers: tuple[WorkerStats, ...]
 
     def line(self) -> str:

@@ -126,10 +126,15 @@ class SyncWorkerPool:
 
     @contextmanager
     def checkout(self, *, timeout: Timeout = UNSET) -> Iterator[SyncLease]:
-        """Lend a worker to the block: see `WorkerPool.checkout`."""
+        """Lend a worker to the block: see `WorkerPool.checkout`.
+
+        Held longer than `leak_threshold`, it is reported with the stack of the
+        thread that entered the block.
+        """
         portal = self._open_portal()
         # On the loop's thread: a closed pool refuses here, in the loop's own time.
         checkout = portal.call(partial(self._pool.checkout, timeout=timeout))
+        checkout.note_caller()
         with portal.wrap_async_context_manager(checkout) as lease:
             yield SyncLease(lease, portal)
 

@@ -32,6 +32,8 @@ from pool.config import PoolConfig, PoolOptions
         ({"bridge": "a", "grace_period": None}, "grace_period cannot be None"),
         ({"bridge": "a", "size": None}, "size cannot be None"),
         ({"bridge": "a", "ping_interval": 0}, "ping_interval=0"),
+        ({"bridge": "a", "leak_threshold": 0}, "leak_threshold=0 must be more than no time"),
+        ({"bridge": "a", "leak_threshold": float("inf")}, "leak_threshold=inf"),
         ({"bridge": "a", "breaker": True}, "breaker=True must be a Breaker(...) or None"),
         ({"bridge": "a", "breaker": Breaker}, "must be a Breaker(...) or None"),
         ({"bridge": "a", "env": {"A": 1}}, "env are text"),
