@@ -68,9 +68,10 @@ class Breaker:
     """Seconds from the opening to the first probe."""
     counts: Counts = FAILURES
     """What counts as a failure: a tuple of exception classes, or a function that is given the
-    error and says so, such as one that leaves out a `RemoteError` of a certain `error_type`. What
-    the function raises reaches the caller. By default: a worker lost in the call, bytes that make
-    no sense, a call that timed out, an exception in the command."""
+    error and says so. By default: a worker lost in the call, bytes that make no sense, a call that
+    timed out, an exception in the command. The last includes bad arguments, a `RemoteError` with
+    the `error_type` "ArgumentError": a function can leave those out, so that one caller's mistakes
+    do not cost the others. What the function raises reaches the caller."""
 
     def __post_init__(self) -> None:
         problem = _first_problem(self)

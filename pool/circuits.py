@@ -33,8 +33,8 @@ class Probes:
 class Circuit:
     """What is known of one command.
 
-    `failures` counts those since it was last closed and well, `failed_with`
-    names the last; from `probe_at` on an open one lets probes through.
+    `failures` are counted since there is a record, `failed_with` names the
+    last; from `probe_at` on an open circuit lets probes through.
     """
 
     state: CircuitState = CircuitState.CLOSED
