@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -96,9 +97,10 @@ class WorkerPool:
         `start_timeout`), `EnvironmentInvalid`, or `WorkerStartError`.
         """
         supervisor = self._open_supervisor()
-        count = self._config.size if n is None else n
-        if not 1 <= count <= self._config.size:
-            raise ValueError(f"wait_ready({n}): from 1 to the pool's size, {self._config.size}")
+        size = supervisor.ledger.limits.size
+        count = size if n is None else n
+        if not 1 <= count <= size:
+            raise ValueError(f"wait_ready({n}): from 1 to the pool's size, {size}")
         allowed = seconds(timeout, self._config.start_timeout)
         if await serving(supervisor, count, Deadline.after(supervisor.now(), allowed)):
             return
@@ -174,6 +176,20 @@ class WorkerPool:
         """
         supervisor = admit(self._supervisor, self._forks, self.name, even_failed=True)
         await reload(supervisor)
+
+    def resize(self, size: int, overflow: int | None = None) -> None:
+        """Let `size` workers serve from here on, and `overflow` above it (None: as before).
+
+        Returns at once. Workers that are missing start when they are needed;
+        those that are too many finish their calls and go, idle ones first.
+        Raises `ValueError` for a size below `min_ready`, and what `checkout` raises.
+        """
+        supervisor = self._open_supervisor()
+        limits = supervisor.ledger.limits
+        extra = limits.overflow if overflow is None else overflow
+        replace(self._config, size=size, overflow=extra)  # refuses what cannot be
+        supervisor.ledger.resize(size, extra)
+        supervisor.settle()
 
     # Closing
 

@@ -142,6 +142,10 @@ class SyncWorkerPool:
         """A frozen picture of this moment."""
         return self._open_portal().call(self._pool.stats)
 
+    def resize(self, size: int, overflow: int | None = None) -> None:
+        """Change how many workers serve: see `WorkerPool.resize`."""
+        self._open_portal().call(partial(self._pool.resize, size, overflow))
+
     def reload(self) -> None:
         """Replace all workers by fresh ones: see `WorkerPool.reload`."""
         self._run(self._pool.reload)
