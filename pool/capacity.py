@@ -54,7 +54,17 @@ def promotions(limits: Limits, counts: Counts) -> int:
 
 
 def starts(limits: Limits, counts: Counts) -> int:
-    """How many workers to launch now; those under way count against the concurrency."""
-    there = counts.serving + counts.spare + counts.starting
-    missing = wanted(limits, counts) + counts.reserve - there
+    """How many workers to launch now; those under way count against the concurrency.
+
+    Who serves beyond what is wanted is no spare: that it is lent changes nothing.
+    """
+    to_serve = max(0, wanted(limits, counts) - counts.serving)
+    missing = to_serve + counts.reserve - counts.spare - counts.starting
     return max(0, min(missing, limits.start_concurrency - counts.starting))
+
+
+def is_at_limit(limits: Limits, counts: Counts) -> bool:
+    """Whether one more who waits could change nothing: none may be started or promoted."""
+    most = limits.size + limits.overflow
+    there = counts.serving + counts.starting + counts.spare
+    return there >= most + counts.reserve and (not counts.spare or counts.serving >= most)

@@ -65,6 +65,7 @@ class Supervisor:
             asyncio.Queue()
         )
         self._names = 0
+        self.next_look: float | None = None
         self._alarm: Alarm | None = None
         self._is_settling = False
         self._all_gone = asyncio.Event()
@@ -74,6 +75,7 @@ class Supervisor:
     def open(self) -> None:
         """Take work from here on; whoever calls it runs `run` too."""
         self.ledger.open()
+        self.settle()
 
     async def run(self) -> None:
         """Supervise until told to close; then drain, end every worker and return."""
@@ -81,7 +83,6 @@ class Supervisor:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._start_tasks, tasks)
                 self._start_chores(tasks)
-                self.settle()
                 await self._all_gone.wait()
                 tasks.cancel_scope.cancel()
         finally:
@@ -171,7 +172,7 @@ class Supervisor:
     def _settle_again_later(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        when = look_again_at(self.ledger, self.now())
+        when = self.next_look = look_again_at(self.ledger, self.now())
         self._alarm = None if when is None else self.clock.call_at(when, self.look)
 
     def look(self) -> None:

@@ -12,7 +12,7 @@ from enum import Enum
 from random import Random
 from typing import Generic, TypeVar
 
-from pool.capacity import Counts, Limits, wanted
+from pool.capacity import Counts, Limits, is_at_limit, wanted
 from pool.checkout import Ticket
 from pool.config import PoolConfig
 from pool.errors import PoolError, WorkerError, WorkerStartError
@@ -378,6 +378,4 @@ class Ledger(Generic[W]):
     def settled(self) -> None:
         """All that the rules ask for has been done."""
         self.is_unsettled = False
-        counts = self.counts()
-        there = counts.serving + counts.starting
-        self._is_at_limit = not counts.spare and there >= self.limits.size + self.limits.overflow
+        self._is_at_limit = is_at_limit(self.limits, self.counts())
