@@ -53,7 +53,9 @@ class Alarm:
 class Clock:
     """Seconds of the loop's clock, less those in which the loop could not turn.
 
-    All instants of the pool are of this clock.
+    All instants of the pool are of this clock. It sees what is to be left out
+    while an alarm is set; an action that raises is reported by the loop as any
+    callback is, and keeps no other alarm from ringing.
     """
 
     def __init__(self) -> None:
@@ -94,11 +96,18 @@ class Clock:
                 if alarm is not None:
                     alarm.cancel()
 
+    async def sleep(self, seconds: float) -> None:
+        """Return in so many seconds, as soon as the loop can."""
+        with self.move_on_at(self.now() + seconds):
+            await anyio.sleep_forever()
+
     def close(self) -> None:
-        """Ring no more."""
+        """Ring none of the alarms that are set."""
         self._alarms.clear()
+        self._cancelled = 0
         if self._beat is not None:
             self._beat.cancel()
+            self._beat = None
 
     def count_cancelled(self) -> None:
         """An alarm was cancelled: clear those away before they are half of all."""
@@ -127,3 +136,17 @@ class Clock:
         finally:
             if self._alarms and self._beat is None:
                 self._set_beat()
+
+
+@contextmanager
+def move_on_after(seconds: float | None) -> Iterator[anyio.CancelScope]:
+    """Cancel the block after so many seconds by a clock of its own; None is never.
+
+    For waits of those that know no pool.
+    """
+    clock = Clock()
+    try:
+        with clock.move_on_at(None if seconds is None else clock.now() + seconds) as scope:
+            yield scope
+    finally:
+        clock.close()

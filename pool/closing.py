@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from pool.clock import move_on_after
 from pool.launch import Launched, Process
 
 EXIT_WAIT = 0.25
@@ -40,5 +41,6 @@ async def bury(launched: Launched) -> None:
 
 async def _exits_within(process: Process, seconds: float) -> bool:
     if not process.exited.done():
-        await asyncio.wait([process.exited], timeout=seconds)
+        with move_on_after(seconds):
+            await asyncio.wait([process.exited])
     return process.exited.done()

@@ -107,7 +107,7 @@ class Supervisor:
 
     async def _every(self, seconds: float, chore: Callable[[], None]) -> None:
         while True:
-            await anyio.sleep(seconds)
+            await self.clock.sleep(seconds)
             chore()
 
     def _ping_idle(self) -> None:

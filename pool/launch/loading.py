@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from bridge.messages import to_json
 from bridge.messages.template import Load, Loaded, Unfit
+from pool.clock import move_on_after
 from pool.config import PoolConfig
 from pool.launch.command import interpreter, template_command, worker_environment
 from pool.launch.descriptors import open_socket_pair
@@ -36,14 +37,16 @@ async def load_template(
         explain,
     )
     try:
-        with anyio.move_on_after(config.start_timeout):
-            return await template.load(order)
+        with move_on_after(config.start_timeout) as scope:
+            answer = await template.load(order)
     except TemplateLost as error:
         python = interpreter(config)
         return Unfit([f"interpreter {python!r} {error}, before it had imported the bridge"])
-    template.kill()
-    allowed = config.start_timeout
-    return Unfit([f"importing {config.bridge!r} did not end within {allowed:g} s"])
+    if scope.cancelled_caught:
+        template.kill()
+        allowed = config.start_timeout
+        return Unfit([f"importing {config.bridge!r} did not end within {allowed:g} s"])
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 import msgspec
 
+from pool.clock import move_on_after
 from pool.config import PoolConfig
 from pool.ends import PipeEnds
 from pool.launch import Launched
@@ -82,7 +83,8 @@ class SpawnLauncher:
         close_end(started.stdin)
         stdout, stderr = Output(started.stdout), Output(started.stderr)
         try:
-            await asyncio.wait([process.exited], timeout=self._config.start_timeout)
+            with move_on_after(self._config.start_timeout):
+                await asyncio.wait([process.exited])
             if not process.exited.done():
                 return (f"interpreter {python!r} did not finish its check in time",)
         finally:

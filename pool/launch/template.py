@@ -30,6 +30,7 @@ from bridge.messages.template import (
     decode_from_template,
     encode,
 )
+from pool.clock import move_on_after
 from pool.errors import describe_exit
 from pool.launch.descriptors import adopt_descriptor, close_end
 from pool.launch.forked import ForkedProcess
@@ -156,13 +157,9 @@ class Template:
             del self._asked[number]
 
     async def _wait_for(self, answer: asyncio.Future[ForkedProcess]) -> None:
-        """Kill the template if it does not answer in time.
-
-        In two halves: if all of us were stopped for a while, the first ends as
-        soon as we go on, and the template has the second to answer.
-        """
-        for _ in range(2):
-            await asyncio.wait([answer], timeout=ANSWER_WITHIN / 2)
+        """Kill the template if it does not answer in time."""
+        with move_on_after(ANSWER_WITHIN):
+            await asyncio.wait([answer])
         if not answer.done():
             self.kill()
 
