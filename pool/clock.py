@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -121,9 +122,14 @@ class Clock:
         """Ring for the next alarm, or for a look at the clock before that."""
         if self._beat is not None:
             self._beat.cancel()
-        first = self._alarms[0][0] + self._lost
+        first = self._on_the_loop(self._alarms[0][0])
         self._beat_at = min(first, self._loop.time() + BEAT)
         self._beat = self._loop.call_at(self._beat_at, self._ring)
+
+    def _on_the_loop(self, when: float) -> float:
+        """The loop's instant at which it is `when` here, and not a rounding error before it."""
+        at = when + self._lost
+        return at if at - self._lost >= when else math.nextafter(at, math.inf)
 
     def _ring(self) -> None:
         now = self.now()

@@ -246,6 +246,19 @@ def test_what_is_late_by_the_beat_alone_counts() -> None:
     assert with_clock(main) == pytest.approx(BEAT + SUSPENDED - 0.001)
 
 
+def test_after_a_jump_no_alarm_is_missed_by_a_rounding_error() -> None:
+    async def main(clock: Clock) -> None:
+        for number in range(20):
+            due = clock.now() + 0.1 * number
+            loop().jump(1e4 / 3)
+            rung: asyncio.Future[None] = loop().create_future()
+            clock.call_at(due, partial(rung.set_result, None))
+            await rung
+            assert clock.now() >= due
+
+    with_clock(main)
+
+
 # Blocks
 
 
