@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from bridge import Bridge, current_session, define, forget, forget_all
 from bridge.dspy_bridge.echo_lm import make_echo_lm
-from bridge.dspy_bridge.lm import LMConfig, error_details, make_lm, token_usage
+from bridge.dspy_bridge.errors import error_details
+from bridge.dspy_bridge.lm import LMConfig, make_lm, token_usage
 from bridge.dspy_bridge.memory import memory_usage
 from bridge.dspy_bridge.programs import Program, ProgramData, Programs
 from bridge.dspy_bridge.warming import warm_up

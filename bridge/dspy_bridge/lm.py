@@ -60,10 +60,3 @@ def token_usage(by_model: dict[str, dict[str, Any]]) -> dict[str, int]:
             if name.endswith("_tokens") and isinstance(count, int):
                 total[name] = total.get(name, 0) + count
     return total
-
-
-def error_details(error: Any) -> dict[str, Any]:
-    """What dspy knows about a failed request to a provider."""
-    names = ("code", "status", "retry_after", "provider", "provider_code", "request_id")
-    values = {name: getattr(error, name, None) for name in names}
-    return {name: value for name, value in values.items() if value is not None}

@@ -9,6 +9,8 @@ import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Unpack
 
 import pytest
@@ -30,20 +32,16 @@ ENV = {
 
 @dataclass(frozen=True)
 class Client:
-    """A way from dspy to the provider, and how one tells that it was taken.
-
-    `retry_after` is what may come back of a Retry-After of 7 s: litellm does not pass it on.
-    """
+    """A way from dspy to the provider, and how one tells that it was taken."""
 
     model: str
     user_agent: str
     error_text: str
     timeout_error: str
-    retry_after: tuple[float | None, ...]
 
 
-DSPY = Client("openai/test-model", "lm15/", "[openai/test-model]", "LMTransportError", (7,))
-LITELLM = Client("together_ai/test-model", "DSPy/", "litellm.", "LMTimeoutError", (None, 7))
+DSPY = Client("openai/test-model", "lm15/", "[openai/test-model]", "LMTransportError")
+LITELLM = Client("together_ai/test-model", "DSPy/", "litellm.", "LMTimeoutError")
 
 each_client = pytest.mark.parametrize(
     "client", [pytest.param(DSPY, id="dspy"), pytest.param(LITELLM, id="litellm")]
@@ -148,12 +146,26 @@ async def test_a_refusal_is_a_named_error_and_the_worker_serves_on(
     assert limited.value.error_type == "LMRateLimitError"
     assert client.error_text in limited.value.message
     assert limited.value.details["status"] == 429
-    assert limited.value.details.get("retry_after") in client.retry_after
+    assert limited.value.details["retry_after"] == 7
     assert failed.value.error_type == "LMServerError"
     assert client.error_text in failed.value.message
     assert failed.value.details["status"] == 500
+    assert "retry_after" not in failed.value.details
     assert reply["outputs"] == {"answer": answer_to("2+2?")}
     assert len(server.requests) == 3
+
+
+@each_client
+async def test_a_date_to_retry_after_is_told_in_seconds(
+    server: OpenAIServer, client: Client
+) -> None:
+    in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    server.plan(Refusal(503, {"Retry-After": in_an_hour}))
+    async with dspy_pool(lm(server, client.model)) as pool:
+        await create(pool)
+        with pytest.raises(RemoteError) as caught:
+            await ask(pool)
+    assert 3500 < caught.value.details["retry_after"] <= 3600
 
 
 @each_client
