@@ -30,6 +30,6 @@ async def test_the_bridge_of_ones_own_runs(tmp_path: Path) -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for page in ("README.md", "docs/wire.md"):
+    for page in ("README.md", "docs/failures.md", "docs/wire.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
             assert (ROOT / page).parent.joinpath(target).exists(), target
