@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.contract.pools import make_pool
 
@@ -27,6 +28,12 @@ async def test_the_bridge_of_ones_own_runs(tmp_path: Path) -> None:
     async with make_pool("spawn", "my_bridge:bridge", env=env, options={}) as pool:
         made = await pool.call("classify", {"text": "a"}, result_type=list[str])
     assert made == ["A", "A", "A"]
+
+
+def test_the_test_of_ones_own_code_passes() -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS[2], names)
+    names["test_a_killed_worker_costs_no_answer"]()
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -10,27 +10,22 @@ from typing import Any
 
 import pytest
 
+from bridge.frames import encode
 from pool import (
-    BrokenWorkerError,
-    CallTimeout,
     EnvironmentInvalid,
-    PoolTimeout,
     ProtocolError,
     RemoteError,
-    WorkerStartError,
 )
 from pool.testing import (
     Child,
-    Misbehaving,
     Obedient,
     Request,
     Script,
     ScriptedLauncher,
     ScriptedPool,
-    Vices,
     run,
 )
-from pool.testing.vices import CALL, CHARACTER, START
+from pool.testing.world import World
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -279,6 +274,20 @@ def test_how_a_busy_child_ends(end: Callable[[Child], None], after: float) -> No
     assert run(main()) == pytest.approx(after)
 
 
+def test_one_call_comes_after_the_other() -> None:
+    async def main() -> list[float]:
+        launcher = ScriptedLauncher(lambda: Obedient(call_time=1.0), lag=0.0)
+        launched = await launcher.launch("child")
+        began, answered = now(), []
+        launched.link.start(lambda _: answered.append(now() - began), print, print)
+        for number in (1, 2):
+            launched.link.write(encode(b'{"id": %d, "command": "echo"}' % number))
+        await asyncio.sleep(5.0)
+        return answered
+
+    assert run(main()) == [1.0, 2.0]
+
+
 # Stopped children
 
 
@@ -313,95 +322,71 @@ def test_a_child_that_was_killed_does_not_go_on() -> None:
     assert run(main())
 
 
-# Vices
+class EndsTwice(Script):
+    """Counts ends of file; when it ends, it makes plans."""
+
+    ends = 0
+    acts = 0
+
+    def end_of_file(self, child: Child) -> None:
+        self.ends += 1
+
+    def terminated(self, child: Child) -> None:
+        child.exit(0)
+        child.later(1.0, self.act)
+
+    def act(self) -> None:
+        self.acts += 1
 
 
-def misbehaving(**chances: float) -> ScriptedLauncher:
-    random = Random(0)
-    return ScriptedLauncher(
-        lambda: Misbehaving(random, Vices.only(**chances), call_time=0.1, start_time=0.1), seed=0
-    )
+def test_an_end_comes_once_and_is_the_end() -> None:
+    async def main() -> tuple[int, int]:
+        script = EndsTwice()
+        launched = await ScriptedLauncher(lambda: script).launch("child")
+        launched.link.close_write()
+        await asyncio.sleep(1.0)
+        launched.process.terminate()
+        await launched.process.exited
+        await asyncio.sleep(5.0)
+        return script.ends, script.acts
+
+    assert run(main()) == (1, 0)
 
 
-WHAT_A_CALL_ENDS_WITH: dict[str, object] = {
-    "launch_fails": WorkerStartError,
-    "launch_is_slow": {"a": 1},
-    "slow_start": {"a": 1},
-    "never_ready": PoolTimeout,
-    "exits_at_start": WorkerStartError,
-    "start_fails": WorkerStartError,
-    "dies_on_reading": BrokenWorkerError,
-    "dies_running": BrokenWorkerError,
-    "dies_half_way": BrokenWorkerError,
-    "dies_after": {"a": 1},
-    "never_answers": CallTimeout,
-    "answers_late": CallTimeout,
-    "answers_twice": {"a": 1},
-    "wrong_id": ProtocolError,
-    "garbage": ProtocolError,
-    "oversized": ProtocolError,
-    "closes_stdout": BrokenWorkerError,
-    "closes_stdin": {"a": 1},
-    "stops_reading": CallTimeout,
-    "error_in_success": {"error": "it failed"},
-    "bare_result": 42,
-}
+def test_a_stopped_child_sees_one_end_of_file() -> None:
+    async def main() -> int:
+        script = EndsTwice()
+        launcher = ScriptedLauncher(lambda: script)
+        launched = await launcher.launch("child")
+        launched.link.close_write()
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            launcher.children[0].stop(0.5)
+        return script.ends
+
+    assert run(main()) == 1
 
 
-def test_each_vice_is_tried() -> None:
-    assert set(WHAT_A_CALL_ENDS_WITH) == {*START, *CALL}
-    assert {*START, *CALL, *CHARACTER} == set(Vices.__dataclass_fields__)
+def test_a_grandchild_holds_the_pipes_until_the_reap() -> None:
+    async def main() -> tuple[bool, bool]:
+        launcher = ScriptedLauncher(Obedient)
+        launched = await launcher.launch("child")
+        child = launcher.children[0]
+        child.has_grandchild, child.reap_delay = True, 5.0
+        child.exit(0)
+        await asyncio.sleep(4.0)
+        before = launched.link.is_open()
+        await launched.process.exited
+        return before, launched.link.is_open()
+
+    assert run(main()) == (True, False)
 
 
-@pytest.mark.parametrize("vice", WHAT_A_CALL_ENDS_WITH)
-def test_what_a_vice_comes_to(vice: str) -> None:
-    launcher = misbehaving(**{vice: 1.0})
-    expected = WHAT_A_CALL_ENDS_WITH[vice]
-
-    async def main() -> object:
-        timeout = 0.15 if expected is CallTimeout else 20.0
-        async with ScriptedPool(launcher, size=1, start_timeout=15.0, grace_period=1.0) as pool:
-            if vice not in START:
-                await pool.wait_ready()
-            result: object = await pool.call("echo", {"a": 1}, timeout=timeout)
-            return result
-
-    if isinstance(expected, type) and issubclass(expected, Exception):
-        with pytest.raises(expected):
-            run(main(), seed=0)
-    else:
-        assert run(main(), seed=0) == expected
-    launcher.assert_nothing_left()
+# Chance
 
 
-@pytest.mark.parametrize("vice", CHARACTER)
-def test_no_character_survives_the_pool(vice: str) -> None:
-    launcher = misbehaving(**{vice: 1.0})
-
-    async def main() -> None:
-        async with ScriptedPool(launcher, size=2, grace_period=1.0) as pool:
-            await pool.wait_ready()
-            for number in range(20):
-                args = {"number": number}
-                assert await pool.call("echo", args, idempotent=True) == args
-        launcher.assert_nothing_left()
-
-    run(main(), seed=0)
-
-
-def test_a_probability_is_one() -> None:
-    with pytest.raises(ValueError, match=r"garbage=2\.0 is no probability"):
-        Vices(garbage=2.0)
-    with pytest.raises(ValueError, match="add up to more than 1"):
-        Vices.only(garbage=0.6, oversized=0.6)
-
-
-def test_a_crash_loop() -> None:
-    launcher = misbehaving(exits_at_start=1.0)
-
-    async def main() -> None:
-        async with ScriptedPool(launcher, max_restarts=3) as pool:
-            with pytest.raises(WorkerStartError, match="told to end before it is ready"):
-                await pool.call("echo", timeout=100.0)
-
-    run(main(), seed=0)
+def test_how_soon_things_are_noticed_and_how_they_are_cut() -> None:
+    chance, none = World(Random(1), lag=0.5, cuts=1.0), World(None, lag=0.5, cuts=1.0)
+    assert {chance.lag() for _ in range(50)} == {0.0, 0.5, 1.0, 1.5}
+    assert {chance.cut(5) for _ in range(50)} == {1, 2, 3, 4}
+    assert (chance.cut(1), none.lag(), none.cut(5)) == (1, 0.5, 5)

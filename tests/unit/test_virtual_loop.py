@@ -179,8 +179,9 @@ def test_timers_of_one_instant_come_in_one_turn(seed: int) -> None:
     assert run(main(), seed=seed)[:2] == ["timer", "timer"]
 
 
-def test_events_of_one_instant_come_in_any_order_and_turn() -> None:
-    """A chain of three callbacks begins at the instant of an event: it may come before each."""
+@pytest.mark.parametrize("chain_is_outside", [True, False])
+def test_timers_and_events_of_one_instant_come_in_any_turn(chain_is_outside: bool) -> None:
+    """One of them begins a chain of three callbacks; the other may come before each."""
 
     async def main() -> int:
         steps: list[int] = []
@@ -191,12 +192,29 @@ def test_events_of_one_instant_come_in_any_order_and_turn() -> None:
             if len(steps) < 3:
                 loop().call_soon(step)
 
-        loop().call_later(1.0, step)
-        loop().outside_at(now() + 1.0, lambda: seen.append(len(steps)))
+        def look() -> None:
+            seen.append(len(steps))
+
+        timer, event = (look, step) if chain_is_outside else (step, look)
+        loop().call_later(1.0, timer)
+        loop().outside_at(now() + 1.0, event)
         await asyncio.sleep(2.0)
         return seen[0]
 
     assert {run(main(), seed=seed) for seed in range(100)} == {0, 1, 2, 3}
+
+
+def test_events_of_one_instant_come_in_any_order() -> None:
+    async def main() -> str:
+        seen: list[str] = []
+        for name in "abc":
+            loop().outside_at(now() + 1.0, seen.append, name)
+        await asyncio.sleep(2.0)
+        return "".join(seen)
+
+    orders = {run(main(), seed=seed) for seed in range(100)}
+    assert orders == {"abc", "acb", "bac", "bca", "cab", "cba"}
+    assert run(main()) == "abc"
 
 
 @pytest.mark.parametrize("seed", range(10))
