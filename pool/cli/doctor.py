@@ -15,26 +15,28 @@ from pool.launch.command import interpreter, worker_environment
 from pool.launch.loading import Examination, examine
 
 
-class JsonObject(click.ParamType[dict[str, Any]]):
+def json_object(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, Any] | None:
     """A JSON object on the command line."""
-
-    name = "json"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> dict[str, Any]:
-        try:
-            decoded = json.loads(value)
-        except ValueError as error:
-            self.fail(f"it is not JSON: {error}", param, ctx)
-        if not isinstance(decoded, dict):
-            self.fail('an object is expected, such as \'{"lm": {"model": "local/echo"}}\'')
-        return decoded
+    if value is None:
+        return None
+    try:
+        decoded = json.loads(value)
+    except ValueError as error:
+        raise click.BadParameter(f"it is not JSON: {error}") from None
+    if not isinstance(decoded, dict):
+        example = '{"lm": {"model": "local/echo"}}'
+        raise click.BadParameter(f"an object is expected, such as '{example}'")
+    return decoded
 
 
 @click.command()
 @click.argument("target")
-@click.option("--options", type=JsonObject(), help="The bridge's start-up options, a JSON object.")
+@click.option(
+    "--options",
+    metavar="JSON",
+    callback=json_object,
+    help="The bridge's start-up options, an object.",
+)
 @click.option("--python", help="The interpreter; this one if not given.")
 @click.option("--requires", multiple=True, metavar="DISTRIBUTION", help="It must be installed.")
 @click.option("--requires-env", multiple=True, metavar="VARIABLE", help="It must be set.")
