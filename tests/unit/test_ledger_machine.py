@@ -263,10 +263,11 @@ class LedgerMachine(RuleBasedStateMachine):
             keeper.validated(fit=True)
         for worker in self.leaving():
             keeper.exit(worker)
-        for worker in self.starting():
-            keeper.ready(worker)
-        for slot in self.late():
-            keeper.late_reply(slot)
+        # What each of them brings about may end others, such as a stand-in nobody needs any more.
+        while starting := self.starting():
+            keeper.ready(starting[0])
+        while late := self.late():
+            keeper.late_reply(late[0])
         for slot in list(keeper.leases):
             keeper.answer(slot)
             keeper.give_back(slot)
