@@ -7,12 +7,12 @@ import traceback
 from types import TracebackType
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, json
 
 from bridge import runner
 from bridge.arguments import ArgumentError
 from bridge.messages import Failure, failure, to_json
-from bridge.secrets import hide_secrets
+from bridge.secrets import known_secrets
 
 MAX_TEXT = 32 * 1024
 """Characters kept of a message and of a traceback: their ends, where the cause stands."""
@@ -64,7 +64,8 @@ def _users_part(frames: TracebackType | None) -> TracebackType | None:
 
 
 def _sendable(text: str) -> str:
-    return hide_secrets(text)[-MAX_TEXT:].encode("utf-8", "backslashreplace").decode()
+    shown = known_secrets().hide(text, max(0, len(text) - MAX_TEXT))
+    return shown.encode("utf-8", "backslashreplace").decode()
 
 
 def _details(details: Any) -> Raw | None:
@@ -72,7 +73,9 @@ def _details(details: Any) -> Raw | None:
         return None
     try:
         encoded = to_json(details)
-        return Raw(hide_secrets(encoded.decode()).encode()) if len(encoded) <= MAX_DETAILS else None
+        if len(encoded) > MAX_DETAILS:
+            return None
+        return Raw(to_json(known_secrets().hide_in(json.decode(encoded))))
     except Exception:
         # Details are an extra: one that cannot be said must not hide the error.
         return None

@@ -1,35 +1,30 @@
-"""Values that must not leave in an error's text."""
+"""The secrets of this process, which must not leave in an error's text."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 
-HIDDEN = "[hidden]"
+import msgspec
 
-_SECRET_NAME = re.compile(r"(?i)(key|token|secret|passw|credential)")
-_SHORTEST = 8
-"""Characters below which a variable's value is taken for a word, not for a secret."""
+from bridge.messages.secrets import Secrets
 
-_kept: set[str] = set()
+secrets = Secrets()
 
 
 def keep_secret(value: str | None) -> None:
     """Hide `value` in every error that this bridge reports from now on."""
     if value:
-        _kept.add(value)
+        secrets.keep(value)
 
 
-def hide_secrets(text: str) -> str:
-    """Replace what was kept secret, and the values of variables whose names look secret."""
-    for value in sorted(_kept | _from_environment(), key=len, reverse=True):
-        text = text.replace(value, HIDDEN)
-    return text
+def learn_options(options: bytes) -> None:
+    """Hide what start-up options, given as JSON, hold under names that look secret."""
+    with contextlib.suppress(ValueError, RecursionError):  # whoever reads them says so
+        secrets.learn_members(msgspec.json.decode(options))
 
 
-def _from_environment() -> set[str]:
-    return {
-        value
-        for name, value in os.environ.items()
-        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST
-    }
+def known_secrets() -> Secrets:
+    """All of them; variables of the environment, which user code may set, as they are now."""
+    secrets.learn_environment(os.environ)
+    return secrets

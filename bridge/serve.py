@@ -26,6 +26,7 @@ from bridge.messages import (
 from bridge.registry import Bridge, Command
 from bridge.report import report
 from bridge.runner import SerialRunner
+from bridge.secrets import learn_options, secrets
 from bridge.wire import ResultTooLarge, Wire
 
 SHORT = 100
@@ -125,6 +126,7 @@ class Server:
         return None
 
     def _serve(self, payload: bytes) -> None:
+        secrets.learn_arguments(payload)
         try:
             request = _decode_request(payload)
             args = args_object(request.args)
@@ -145,6 +147,7 @@ class Server:
     def _start(self, call_id: int, options: bytes) -> None:
         if self._started:
             return
+        learn_options(options)
         for function in self._bridge.start_functions:
             try:
                 made = function(options)

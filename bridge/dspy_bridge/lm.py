@@ -8,7 +8,6 @@ import dspy
 from msgspec import Struct
 
 from bridge.dspy_bridge import echo_lm
-from bridge.secrets import keep_secret
 
 _PROVIDER_PREFIX = {"google": "gemini"}
 """DSPex clients say "google" and a bare model name; dspy wants `gemini/NAME`."""
@@ -40,7 +39,6 @@ class LMConfig(Struct, omit_defaults=True):
 
 def make_lm(config: LMConfig) -> dspy.LM:
     """Make the LM; nothing is sent anywhere yet. A bad configuration raises what dspy raises."""
-    keep_secret(config.api_key)
     if config.full_model == echo_lm.MODEL:
         return echo_lm.make_echo_lm(config.latency, config.failure_rate, config.seed)
     return dspy.LM(config.full_model, cache=config.cache, **_given(config))

@@ -15,6 +15,7 @@ from bridge.check import problems
 from bridge.messages.template import Explanation, ImportCost, Load
 from bridge.registry import Bridge
 from bridge.report import report
+from bridge.secrets import learn_options
 from bridge.target import load
 from bridge.template.imports import ImportWatch
 
@@ -44,6 +45,7 @@ class Loading:
 
     def run(self) -> Bridge:
         """Import the target and run what it preloads; all that is there then is never collected."""
+        learn_options(bytes(self._order.options))
         found = problems(self._target, self._order.requires, self._order.requires_env)
         if found:
             raise Unloadable(*found)

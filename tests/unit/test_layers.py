@@ -22,6 +22,7 @@ NAMES = {name_of(path) for path in FILES}
 PURE = {
     "bridge.frames",
     "bridge.messages",
+    "bridge.messages.secrets",
     "bridge.messages.template",
     "bridge.arguments",
     "pool.breaker",
@@ -43,6 +44,7 @@ PURE = {
     "pool.ledger.rules",
     "pool.ledger.service",
     "pool.lifecycle",
+    "pool.lines",
     "pool.postmortem",
     "pool.requests",
     "pool.restarts",

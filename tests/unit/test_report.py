@@ -1,14 +1,65 @@
-"""What is told of an exception, when there is hardly memory left to tell it."""
+"""What a bridge says of an error: no secrets, within bounds, always JSON, short of memory too."""
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bridge.report import report
+from bridge.messages import to_json
+from bridge.report import MAX_DETAILS, MAX_TEXT, report
+from bridge.secrets import keep_secret, secrets
+
+
+class Told(Exception):
+    def __init__(self, text: str, details: Any = None) -> None:
+        super().__init__(text)
+        self.details = details
+
+
+def said(error: Exception) -> dict[str, Any]:
+    """The reply as it is on the wire."""
+    try:
+        raise error
+    except Exception as raised:
+        found: dict[str, Any] = json.loads(to_json(report(1, raised)))
+        return found
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN", "hush-hush-hush")
+    monkeypatch.setenv("NUMERIC_KEY", "12345678")
+    monkeypatch.setenv("JSON_KEY", '"a": "bcd"')
+
+
+def test_secrets_of_the_environment_are_hidden_in_every_member() -> None:
+    details = {"said": ["hush-hush-hush"], "hush-hush-hush": 12345678, "a": "bcd"}
+    reply = said(Told("hush-hush-hush 12345678", details))
+    assert (reply["error"], reply["details"]) == (
+        "[hidden] [hidden]",
+        {"said": ["[hidden]"], "[hidden]": 12345678, "a": "bcd"},
+    )
+    assert "hush" not in str(reply["traceback"])
+
+
+def test_what_was_kept_and_carried_is_hidden_too() -> None:
+    keep_secret("pin7")
+    secrets.learn_arguments(b'{"id":1,"command":"c","args":{"api_key":"key-of-a-call"}}')
+    assert said(Told("pin7 key-of-a-call"))["error"] == "[hidden] [hidden]"
+
+
+def test_the_end_of_a_long_text_is_kept_and_no_part_of_a_secret() -> None:
+    text = "x" * 100 + "hush-hush-hush" + "y" * (MAX_TEXT - 7)
+    assert said(Told(text))["error"] == "[hidden]" + "y" * (MAX_TEXT - 7)
+
+
+def test_details_that_are_too_long_or_cannot_be_said_are_left_out() -> None:
+    for details in ("x" * MAX_DETAILS, object()):
+        assert "details" not in said(Told("no", details))
 
 
 class Table:

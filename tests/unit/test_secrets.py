@@ -1,0 +1,185 @@
+"""What was learned to be secret is in no text that was hidden, however it is spelled or cut."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.messages.secrets import HIDDEN, MOST, PIECE, Secrets, looks_secret
+
+KEY = "sk-12345678"
+TRICKY = "a\"b\\c'd\té\n0123456789\n"
+
+
+def knows(*values: str) -> Secrets:
+    secrets = Secrets()
+    for value in values:
+        secrets.keep(value)
+    return secrets
+
+
+# Learning
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("OPENAI_API_KEY", True),
+        ("token", True),
+        ("AWS_SESSION_TOKEN", True),
+        ("DB_PASSWORD", True),
+        ("credentials", True),
+        ("ClientSecret", True),
+        ("PATH", False),
+        ("temperature", False),
+    ],
+)
+def test_names_tell_what_is_secret(name: str, secret: bool) -> None:
+    assert looks_secret(name) is secret
+
+
+def test_variables_are_learned_by_their_names_unless_they_are_short() -> None:
+    secrets = Secrets()
+    secrets.learn_environment({"A_KEY": KEY, "B_KEY": "short", "HOME": "/home/user", "C_KEY": " "})
+    assert secrets.hide(f"{KEY} short /home/user   ") == f"{HIDDEN} short /home/user   "
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": KEY},
+        {"lm": {"api_key": KEY}},
+        {"lms": [{"auth": {"Token": KEY}}]},
+        {"passwords": {"of": ["x", KEY]}},
+    ],
+)
+def test_members_are_learned_by_their_names_wherever_they_stand(options: Any) -> None:
+    secrets = Secrets()
+    secrets.learn_members({"model": "a-long-model-name", **options})
+    assert secrets.hide(f"{KEY} a-long-model-name") == f"{HIDDEN} a-long-model-name"
+
+
+def test_members_are_learned_at_any_depth() -> None:
+    nested: Any = {"api_key": KEY}
+    for _ in range(10_000):
+        nested = [nested]
+    secrets = Secrets()
+    secrets.learn_members(nested)
+    assert secrets.hide(KEY) == HIDDEN
+
+
+@pytest.mark.parametrize("key", [KEY, TRICKY, "ключ-ключ-ключ"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_the_api_key_of_a_call_is_learned(key: str, ascii_only: bool) -> None:
+    args = {"model": "m", "lm": {"api_key": key, "n": 1}, "token": "not this one"}
+    secrets = Secrets()
+    secrets.learn_arguments(json.dumps(args, ensure_ascii=ascii_only).encode())
+    assert secrets.hide(f"{key.strip()}, not this one") == f"{HIDDEN}, not this one"
+
+
+@pytest.mark.parametrize("value", [b"5", b'"\\x"', b'"\xff\xff"', b'"'])
+def test_an_api_key_that_is_no_text_is_passed_over(value: bytes) -> None:
+    secrets = Secrets()
+    secrets.learn_arguments(b'{"api_key":' + value + b"}")
+    assert secrets.longest == 0
+
+
+def test_the_keys_of_calls_are_bounded_and_drive_out_nothing_else() -> None:
+    secrets = Secrets()
+    secrets.learn_environment({"KEY": KEY})
+    for number in range(MOST + 1):
+        secrets.learn_arguments(b'{"api_key":"key-of-a-call-%d"}' % number)
+    assert secrets.hide(f"{KEY} key-of-a-call-0.") == f"{HIDDEN} key-of-a-call-0."
+    assert secrets.hide(f"key-of-a-call-{MOST}") == HIDDEN
+
+
+def test_a_key_that_comes_again_is_not_the_oldest() -> None:
+    secrets = Secrets()
+    for number in [*range(MOST), 0, MOST]:
+        secrets.learn_arguments(b'{"api_key":"key-of-a-call-%d."}' % number)
+    assert secrets.hide("key-of-a-call-0.") == HIDDEN
+    assert secrets.hide("key-of-a-call-1.") == "key-of-a-call-1."
+
+
+# Hiding
+
+
+def test_what_was_kept_is_hidden_however_short() -> None:
+    assert knows("abc").hide("xabcx") == f"x{HIDDEN}x"
+    assert knows("", "  ").hide("a  b") == "a  b"
+
+
+def test_one_secret_within_another_and_overlapping_ones_are_hidden_whole() -> None:
+    secrets = knows("12345678", "0123456789", "89abcdef")
+    assert secrets.hide("x0123456789abcdefx") == f"x{HIDDEN}x"
+
+
+def test_one_that_overlaps_itself_is_hidden_whole() -> None:
+    assert knows("abcabc").hide("abcabcabc") == HIDDEN
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        json.dumps(TRICKY),
+        json.dumps(TRICKY, ensure_ascii=False),
+        json.dumps({"nested": json.dumps([1])}) + json.dumps(TRICKY),
+        repr(TRICKY),
+        repr({"key": TRICKY}),
+        repr(TRICKY.encode()),
+        TRICKY,
+    ],
+)
+def test_a_secret_is_recognised_as_json_and_repr_spell_it(spelled: str) -> None:
+    hidden = knows(TRICKY).hide(spelled)
+    assert HIDDEN in hidden
+    assert "0123456789" not in hidden
+    assert "d" not in hidden.replace(HIDDEN, "").replace("nested", "")
+
+
+def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n"
+    secrets = knows(pem)
+    assert secrets.hide(pem) == HIDDEN + "\n"
+    assert secrets.hide("MIIEvQIBADANBg\r\n") == f"{HIDDEN}\r\n"
+
+
+def test_a_long_secret_is_hidden_whole_and_in_pieces() -> None:
+    value = "".join(chr(97 + i % 26) + str(i) for i in range(PIECE))
+    secrets = knows(value)
+    assert secrets.hide(f"<{value}>") == f"<{HIDDEN}>"
+    assert HIDDEN in secrets.hide(value[: 2 * PIECE + 10])
+    assert secrets.longest <= PIECE
+
+
+def test_texts_in_json_values_are_hidden_and_the_rest_is_as_it_was() -> None:
+    value = {"a": [KEY, 1, None, 2.5, True], KEY: {"b": f"x{KEY}"}}
+    shown = {"a": [HIDDEN, 1, None, 2.5, True], HIDDEN: {"b": f"x{HIDDEN}"}}
+    assert knows(KEY, "1").hide_in(value) == shown
+
+
+def test_what_is_nested_too_deep_to_look_through_is_hidden() -> None:
+    nested: Any = KEY
+    for _ in range(10_000):
+        nested = [nested]
+    assert knows(KEY).hide_in(nested) == HIDDEN
+
+
+# Cutting
+
+texts = st.lists(st.sampled_from([KEY, KEY[:5], KEY[5:], "sk", "other ", "é\n"])).map("".join)
+
+
+@given(texts, st.data())
+def test_a_cut_never_shows_a_part_of_a_secret(text: str, data: st.DataObject) -> None:
+    secrets = knows(KEY)
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    shown = secrets.hide(text, start, end)
+    pieces = text.split(KEY)
+    assert all(part in text for part in shown.split(HIDDEN))
+    assert "".join(shown.split(HIDDEN)) in "".join(pieces)
