@@ -11,14 +11,8 @@ from msgspec import Raw, json
 
 from bridge import runner
 from bridge.arguments import ArgumentError
-from bridge.messages import Failure, failure, to_json
+from bridge.messages import MAX_ERROR_DETAILS, MAX_ERROR_TEXT, Failure, failure, to_json
 from bridge.secrets import known_secrets
-
-MAX_TEXT = 32 * 1024
-"""Characters kept of a message and of a traceback: their ends, where the cause stands."""
-
-MAX_DETAILS = 256 * 1024
-"""Bytes of JSON above which `details` is left out."""
 
 _DEEPEST = 100
 """Links of a chain of exceptions that are looked at; `raise error from error` has no end."""
@@ -29,6 +23,7 @@ _OUR_FILES = (runner.__file__, runner.__file__.replace("runner.py", "serve.py"))
 def report(call_id: int, error: BaseException) -> Failure:
     """The reply for a command that raised: message, type, the user's part of the traceback.
 
+    Of a text that is too long the end is kept, where the cause stands.
     An exception may carry `details`, which are sent along where JSON can say them.
     """
     _free_memory(error)
@@ -64,7 +59,7 @@ def _users_part(frames: TracebackType | None) -> TracebackType | None:
 
 
 def _sendable(text: str) -> str:
-    shown = known_secrets().hide(text, max(0, len(text) - MAX_TEXT))
+    shown = known_secrets().hide(text, max(0, len(text) - MAX_ERROR_TEXT))
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
@@ -73,7 +68,7 @@ def _details(details: Any) -> Raw | None:
         return None
     try:
         encoded = to_json(details)
-        if len(encoded) > MAX_DETAILS:
+        if len(encoded) > MAX_ERROR_DETAILS:
             return None
         return Raw(to_json(known_secrets().hide_in(json.decode(encoded))))
     except Exception:

@@ -8,9 +8,23 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bridge.messages import ANONYMOUS, Reply, Request, is_object, to_json
+from bridge.messages import (
+    ANONYMOUS,
+    MAX_ERROR_DETAILS,
+    MAX_ERROR_TEXT,
+    Reply,
+    Request,
+    Unsendable,
+    is_object,
+    to_json,
+)
+from bridge.messages.secrets import Secrets
 from pool.errors import RemoteError, RequestError, ResultTypeError
+from pool.quotes import excerpt
 from pool.sessions import News
+
+MAX_ERROR_TYPE = 200
+"""Characters of the name of an error."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -30,12 +44,12 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     check_name(command)
     try:
         to_json([command, session])
-    except ValueError as error:
-        raise RequestError(f"command {command!r}, session {session!r}: {error}") from None
+    except ValueError:
+        raise RequestError("the names of the command and the session must be Unicode") from None
     encoded = _encode(command, args)
     named = _session_in(encoded)
     if session is not None and named is not None and named != session:
-        raise RequestError(f"{command}: session={session!r}, but args has session_id={named!r}")
+        raise RequestError(f"{command}: `session` is given, and args has another session_id")
     if session is not None and named is None:
         encoded = _with_session(encoded, session)
     if len(encoded) > max_frame_bytes:
@@ -46,10 +60,16 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     return Prepared(command, Raw(encoded), session or named or ANONYMOUS)
 
 
+_WHY: dict[type[Exception], str] = {
+    UnicodeEncodeError: "a text in them is not Unicode (it has lone surrogates)",
+    RecursionError: "they are nested too deeply, or contain themselves",
+}
+
+
 def check_name(command: str) -> None:
     """Raise `RequestError` if a command is not a name."""
     if not isinstance(command, str) or not command:
-        raise RequestError(f"a command is a name, not {command!r}")
+        raise RequestError("a command is a name: a text that is not empty")
 
 
 def _encode(command: str, args: object) -> bytes:
@@ -57,8 +77,12 @@ def _encode(command: str, args: object) -> bytes:
         return b"{}"
     try:
         encoded = to_json(args)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise RequestError(f"{command}: the arguments cannot be encoded: {error}") from error
+    except Unsendable as error:
+        raise RequestError(f"{command}: the arguments cannot be encoded: {error}") from None
+    except Exception as error:
+        # Its text, and what it came from, may quote the arguments.
+        why = _WHY.get(type(error), f"{type(error).__name__} was raised")
+        raise RequestError(f"{command}: the arguments cannot be encoded: {why}") from None
     if not is_object(encoded):
         raise RequestError(f"{command}: args must be a mapping or struct, not {type(args)}")
     return encoded
@@ -126,21 +150,22 @@ def _decode_as(raw: Raw, type_: Any) -> Any:
     return decoder.decode(raw)
 
 
-def result_of(reply: Reply, command: str, result_type: Any) -> Any:
-    """The result as `result_type`.
+def result_of(reply: Reply, command: str, result_type: Any, secrets: Secrets) -> Any:
+    """The result as `result_type`, untouched.
 
     Raises `RemoteError` for a failure reply and `ResultTypeError` for a
-    result of another type.
+    result of another type; their texts are without secrets.
     """
     if not reply.success:
-        raise _remote_error(reply)
+        raise _remote_error(reply, secrets)
     raw = reply.result
     try:
-        if reply.wrapped is True:
+        if reply.wrapped:
             raw = _decode_as(raw, dict[str, Raw]).get("value", Raw(b"null"))
         return _decode_as(raw, result_type)
     except (ValueError, RecursionError) as error:
-        text = f"the result of {command} is not a {result_type}: {error}"
+        why = excerpt(secrets, str(error))  # which may quote a value
+        text = f"the result of {command} is not a {result_type}: {why}"
         raise ResultTypeError(text, _plain(raw)) from None
 
 
@@ -152,15 +177,22 @@ def _plain(raw: Raw) -> Any:
         return bytes(raw)
 
 
-def _remote_error(reply: Reply) -> RemoteError:
+def _remote_error(reply: Reply, secrets: Secrets) -> RemoteError:
+    def shown(text: str | None, length: int = MAX_ERROR_TEXT) -> str | None:
+        return text and excerpt(secrets, text, length)
+
     return RemoteError(
-        _text(reply.error) or "the bridge reported a failure without saying which",
-        error_type=_text(reply.error_type),
-        traceback=_text(reply.traceback),
-        details=_plain(reply.details),
+        shown(reply.error) or "the bridge reported a failure without saying which",
+        error_type=shown(reply.error_type, MAX_ERROR_TYPE),
+        traceback=shown(reply.traceback),
+        details=_details(reply.details, secrets),
     )
 
 
-def _text(said: Any) -> str | None:
-    """What a foreign bridge said where ours says text."""
-    return said if said is None or isinstance(said, str) else to_json(said).decode()
+def _details(raw: Raw, secrets: Secrets) -> Any:
+    if len(memoryview(raw)) > MAX_ERROR_DETAILS:
+        return None
+    try:
+        return secrets.hide_in(msgspec.json.decode(raw))
+    except (ValueError, RecursionError):
+        return None

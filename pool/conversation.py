@@ -9,15 +9,17 @@ from typing import Any
 
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
+from bridge.messages.secrets import Secrets
 from pool.calls import Prepared, decode_reply, encode_request
 from pool.clock import Alarm
 from pool.errors import RequestError
 from pool.launch import Link
+from pool.quotes import quote
 from pool.sessions import NO_NEWS, News
 from pool.slots import Slot
 
-QUOTED_BYTES = 200
-"""Bytes of a senseless frame that are quoted in the error."""
+MAX_STRAYS = 1_000
+"""Second answers that may come between two proper ones; a worker that sends more is killed."""
 
 
 @dataclass(eq=False, slots=True)
@@ -46,18 +48,21 @@ class Conversation:
         self,
         link: Link,
         max_frame_bytes: int,
+        secrets: Secrets,
         on_reply: Callable[[Call, Reply], None],
         on_stray: Callable[[], None],
         on_nonsense: Callable[[str], None],
     ) -> None:
         self._link = link
         self._max_frame_bytes = max_frame_bytes
+        self._secrets = secrets
         self._on_reply = on_reply
         self._on_stray = on_stray
         self._on_nonsense = on_nonsense
         self._loop = asyncio.get_running_loop()
         self._calls: dict[int, Call] = {}
         self._next_id = HANDSHAKE_ID
+        self._strays = 0
 
     @property
     def unanswered(self) -> int:
@@ -66,6 +71,7 @@ class Conversation:
     def send(self, prepared: Prepared, slot: Slot[Any] | None, news: News = NO_NEWS) -> Call:
         """Write a request; raise `RequestError`, and write nothing, if it is too large."""
         payload = encode_request(self._next_id, prepared, news)
+        self._secrets.learn_arguments(payload)
         try:
             frame = encode(payload, self._max_frame_bytes)
         except FrameTooLarge as error:
@@ -94,7 +100,8 @@ class Conversation:
         try:
             reply = decode_reply(payload)
         except ValueError as error:
-            self._on_nonsense(f"it sent a frame that is no reply ({error}): {_quote(payload)}")
+            quoted = quote(self._secrets, payload)
+            self._on_nonsense(f"it sent a frame that is no reply ({error}): {quoted}")
             return
         call = self._calls.get(reply.id) if reply.id is not None else None
         if call is None:
@@ -103,6 +110,7 @@ class Conversation:
             self._settle(call, reply)
 
     def _settle(self, call: Call, reply: Reply) -> None:
+        self._strays = 0
         del self._calls[call.id]
         if call.watch is not None:
             call.watch.cancel()
@@ -112,10 +120,14 @@ class Conversation:
 
     def _unmatched(self, reply: Reply, payload: bytes) -> None:
         """A second answer is dropped; an answer to what was never asked is nonsense."""
-        if reply.id is not None and 0 <= reply.id < self._next_id:
+        self._strays += 1
+        if self._strays > MAX_STRAYS:
+            self._on_nonsense(f"it answered {MAX_STRAYS} times in a row what was answered before")
+        elif reply.id is not None and 0 <= reply.id < self._next_id:
             self._on_stray()
         else:
-            self._on_nonsense(f"it answered a call that was never made: {_quote(payload)}")
+            quoted = quote(self._secrets, payload)
+            self._on_nonsense(f"it answered a call that was never made: {quoted}")
 
     def fail_all(self, make_error: Callable[[Call], Exception]) -> None:
         """End every call without a reply, each with an error of its own."""
@@ -127,7 +139,3 @@ class Conversation:
                 call.reply.set_exception(make_error(call))
                 # Nobody may be waiting: a ping, a handshake that was cut short.
                 call.reply.exception()
-
-
-def _quote(payload: bytes) -> str:
-    return repr(payload[:QUOTED_BYTES])

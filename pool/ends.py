@@ -8,7 +8,7 @@ import select
 from collections.abc import Callable
 from typing import Protocol
 
-from pool.launch.descriptors import close_end
+from pool.launch.descriptors import arrived, close_end
 
 # A buffer of 1 MiB costs several times as much per read: the allocator maps and unmaps it.
 _READ_SIZE = 64 * 1024
@@ -34,6 +34,10 @@ class Ends(Protocol):
         Raises `BlockingIOError` if it is full, `BrokenPipeError` if nobody
         will ever read it.
         """
+        ...
+
+    def arrived(self) -> int:
+        """How many bytes can be read now."""
         ...
 
     def has_hung_up(self) -> bool:
@@ -74,6 +78,9 @@ class PipeEnds:
 
     def write(self, data: memoryview) -> int:
         return os.write(self._write_fd, data)
+
+    def arrived(self) -> int:
+        return arrived(self._read_fd)
 
     def has_hung_up(self) -> bool:
         return bool(self._hang_up.poll(0))

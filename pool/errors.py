@@ -140,6 +140,8 @@ class RemoteError(PoolError):
 
     `error_type` is the exception's name there, `message` its text,
     `traceback` the bridge's part of the stack, `details` what it carried.
+    `message` and `traceback` are cut above 32 Ki characters each, `details`
+    are None above 256 KiB of JSON; all are without secrets.
     """
 
     def __init__(

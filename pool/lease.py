@@ -83,7 +83,7 @@ class Lease:
                 reply = await self._run(prepared, deadline)
             finally:
                 self._turns.release()
-            return result_of(reply, command, result_type)
+            return result_of(reply, command, result_type, self._supervisor.secrets)
 
     async def _run(self, prepared: Prepared, deadline: Deadline) -> Reply:
         call = self._running = send(self._supervisor, self._slot, prepared, deadline)

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 from bridge.frames import FrameDecoder, FrameTooLarge
+from bridge.messages.secrets import Secrets
 from pool.ends import Ends
+from pool.quotes import quote
 
 
 class PipeLink:
@@ -18,12 +20,13 @@ class PipeLink:
     or its owner. After that it delivers nothing.
     """
 
-    def __init__(self, ends: Ends, max_frame_bytes: int) -> None:
+    def __init__(self, ends: Ends, max_frame_bytes: int, secrets: Secrets) -> None:
         self._loop = asyncio.get_running_loop()
         self._ends = ends
         self._reads = True
         self._writes = True
         self._decoder = FrameDecoder(max_frame_bytes)
+        self._secrets = secrets
         self._outbox: deque[memoryview] = deque()
         self._closing_write = False
         self._on_frame: Callable[[bytes], None] = _nobody
@@ -60,9 +63,11 @@ class PipeLink:
             self._ends.watch_writing(self._flush)
 
     def drain(self) -> None:
-        while self._reads:
-            if not self._read():
-                self._close("the process ended")
+        # No more than has arrived: whoever holds the other end may write for ever.
+        left = self._ends.arrived() if self._reads else 0
+        while self._reads and left >= 0:
+            left -= self._read() or left + 1
+        self._close("the process ended")
 
     def close_write(self) -> None:
         self._closing_write = True
@@ -73,18 +78,17 @@ class PipeLink:
         self._on_frame = self._on_closed = self._on_nonsense = _nobody
         self._close("closed by its owner")
 
-    def _read(self) -> bool:
-        """Read once and deliver; False if there was nothing to read."""
+    def _read(self) -> int:
+        """Read once and deliver; return the number of bytes."""
         try:
             data = self._ends.read()
         except BlockingIOError:
-            return False
+            return 0
         if not data:
             self._close(self._end_of_file())
-            return True
         self._decoder.feed(data)
         self._deliver()
-        return True
+        return len(data)
 
     def _deliver(self) -> None:
         try:
@@ -101,7 +105,8 @@ class PipeLink:
         partial = self._decoder.pending
         if not partial:
             return "it closed its end of the pipe"
-        return f"it closed its end of the pipe in the middle of a frame: {partial[:64]!r}"
+        quoted = quote(self._secrets, partial)
+        return f"it closed its end of the pipe in the middle of a frame: {quoted}"
 
     def _write_some(self, data: memoryview) -> memoryview:
         """Write what the pipe takes; return the rest."""

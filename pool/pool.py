@@ -19,6 +19,7 @@ from pool.dispatch import run_until_done
 from pool.errors import PoolClosed, PoolTimeout
 from pool.guard import guarding
 from pool.launch import Launcher
+from pool.launch.command import secrets_of
 from pool.launch.descriptors import fork_count
 from pool.launch.forkserver import ForkLauncher
 from pool.launch.spawn import SpawnLauncher
@@ -86,9 +87,10 @@ class WorkerPool:
         self._task = asyncio.create_task(supervisor.run(), name=f"bridgepool {self.name}")
 
     def _launcher(self) -> Launcher:
+        secrets = secrets_of(self._config)
         if self._config.argv is not None or self._config.start_method == "spawn":
-            return SpawnLauncher(self._config)
-        return ForkLauncher(self._config)
+            return SpawnLauncher(self._config, secrets)
+        return ForkLauncher(self._config, secrets)
 
     async def wait_ready(self, n: int | None = None, timeout: Timeout = UNSET) -> None:
         """Warm up `n` workers, by default `size`, and return when they are ready.
@@ -140,7 +142,7 @@ class WorkerPool:
             prepared = prepare(command, args, session, self._config.max_frame_bytes)
             rule = RetryRule(idempotent, attempts)
             reply = await run_until_done(supervisor, prepared, deadline, rule)
-            return result_of(reply, command, result_type)
+            return result_of(reply, command, result_type, supervisor.secrets)
 
     def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:
         """Lend a worker to the block of an `async with`.

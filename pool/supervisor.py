@@ -56,6 +56,7 @@ class Supervisor:
         self.counters = Counters()
         self.guard = guard_of(config, self.now, self.counters)
         self.sessions = SessionStore()
+        self.secrets = launcher.secrets
         self.launcher = launcher
         self.random = random
         self.loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from bridge.messages import Reply, changes_in
+from bridge.messages import MAX_ERROR_TEXT, Reply, changes_in
 from pool.calls import Prepared
 from pool.clock import Clock
 from pool.closing import bury, close_politely, exits_by_itself
@@ -20,6 +20,7 @@ from pool.ledger.members import Member
 from pool.ledger.recycling import Term
 from pool.lifecycle import SlotEvent, WorkerEvent, WorkerState
 from pool.postmortem import FAULTS, Remains
+from pool.quotes import excerpt
 from pool.requests import capabilities, catch_up, handshake, internal
 from pool.sessions import NO_NEWS, News, SessionStore
 from pool.slots import Slot
@@ -159,6 +160,7 @@ class Worker(Member):
         self._talk = Conversation(
             launched.link,
             self._config.max_frame_bytes,
+            self._launcher.secrets,
             self._on_reply,
             lambda: self._owner.late_reply(None),
             self._on_nonsense,
@@ -373,7 +375,7 @@ class Worker(Member):
             returncode=self.returncode,
             stderr_tail=self._launched.stderr.tail() if self._launched else "",
             reason=self.reason,
-            what=self._what,
+            what=excerpt(self._launcher.secrets, self._what, MAX_ERROR_TEXT),
             garbled=self._garbled,
         )
 

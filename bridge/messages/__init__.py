@@ -7,22 +7,42 @@ somebody knows their type. Members that a receiver does not know are ignored.
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Raw, Struct, json
+from msgspec import Meta, Raw, Struct, field, json
 
 HANDSHAKE_ID = 0
 ANONYMOUS = "anonymous"
 
+MAX_ERROR_TEXT = 32 * 1024
+"""Characters of an error's message, and of its traceback, that a failure reply should carry."""
+
+MAX_ERROR_DETAILS = 256 * 1024
+"""Bytes of JSON above which the details of an error are left out."""
+
 _EMPTY_OBJECT = Raw(b"{}")
 _NULL = Raw(b"null")
+_TRUE = Raw(b"true")
+
+
+MAX_NAME = 1024
+"""Characters of a definition's key and of its version."""
+
+MAX_FORGET = 10_000
+"""Keys that one reply may forget."""
+
+MAX_FORGET_BYTES = 4 * 1024 * 1024
+"""Bytes of JSON that they may take."""
+
+_Name = Annotated[str, Meta(max_length=MAX_NAME)]
+_Forget = Annotated[list[_Name], Meta(max_length=MAX_FORGET)]
 
 
 class Definition(Struct):
     """Something made on one worker that the others must be able to rebuild."""
 
-    key: str
-    version: str
+    key: _Name
+    version: _Name
     definition: Raw
 
 
@@ -78,23 +98,63 @@ class Item(Struct):
 class Reply(Struct):
     """Any of the three above as the pool reads it.
 
-    All but the id is optional, and of any type where a foreign bridge may
-    mean something else by it.
+    All but the id is optional, and what is no more than said stays undecoded
+    until somebody asks: it may be of any size, and of any type where a foreign
+    bridge means something else by it.
     """
 
     id: int | None
     success: bool | None = None
     result: Raw = _NULL
-    wrapped: Any = False
-    error: Any = None
-    error_type: Any = None
-    traceback: Any = None
+    raw_wrapped: Raw = field(default=_NULL, name="wrapped")
+    raw_error: Raw = field(default=_NULL, name="error")
+    raw_error_type: Raw = field(default=_NULL, name="error_type")
+    raw_traceback: Raw = field(default=_NULL, name="traceback")
     details: Raw = _NULL
-    event: Any = None
+    raw_event: Raw = field(default=_NULL, name="event")
     data: Raw = _NULL
     define: Raw = _NULL
     forget: Raw = _NULL
-    forget_all: Any = False
+    raw_forget_all: Raw = field(default=_NULL, name="forget_all")
+
+    def __repr__(self) -> str:
+        """Without what it says: logs show it where asyncio shows a future."""
+        return f"<Reply {self.id} success={self.success}>"
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the result is the member `value` of what is in its place."""
+        return self.raw_wrapped == _TRUE
+
+    @property
+    def error(self) -> str | None:
+        return _said(self.raw_error)
+
+    @property
+    def error_type(self) -> str | None:
+        return _said(self.raw_error_type)
+
+    @property
+    def traceback(self) -> str | None:
+        return _said(self.raw_traceback)
+
+    @property
+    def event(self) -> str | None:
+        return _said(self.raw_event)
+
+    @property
+    def forget_all(self) -> bool:
+        return self.raw_forget_all == _TRUE
+
+
+def _said(raw: Raw) -> str | None:
+    """The text, or the beginning of the JSON where a text was expected."""
+    if raw is _NULL or raw == _NULL:
+        return None
+    try:
+        return json.decode(raw, type=str)
+    except ValueError:
+        return bytes(memoryview(raw)[:MAX_ERROR_TEXT]).decode("utf-8", "replace")
 
 
 class Changes(Struct):
@@ -109,9 +169,15 @@ def changes_in(reply: Reply) -> Changes | None:
     """Return what the reply changes, if anything; raise `ValueError` if it makes no sense."""
     if reply.define == _NULL and reply.forget == _NULL and not reply.forget_all:
         return None
+    if len(memoryview(reply.forget)) > MAX_FORGET_BYTES:
+        raise ValueError(f"`forget` is longer than {MAX_FORGET_BYTES} bytes")
     define = json.decode(reply.define, type=Definition | None)
-    forget = json.decode(reply.forget, type=list[str] | None)
-    return Changes(define, forget or [], bool(reply.forget_all))
+    forget = json.decode(reply.forget, type=_Forget | None)
+    return Changes(define, forget or [], reply.forget_all)
+
+
+class Unsendable(TypeError):
+    """JSON cannot say a value; the text names its type only."""
 
 
 def to_builtin(value: object) -> object:
@@ -126,7 +192,7 @@ def to_builtin(value: object) -> object:
     to_list = getattr(value, "tolist", None)
     if callable(to_list):
         return to_list()
-    raise TypeError(f"a value of type {type(value).__qualname__} cannot be sent as JSON")
+    raise Unsendable(f"a value of type {type(value).__qualname__} cannot be sent as JSON")
 
 
 _encoder = json.Encoder(enc_hook=to_builtin)

@@ -88,11 +88,12 @@ class Secrets:
     def hide(self, text: str, start: int = 0, end: int | None = None) -> str:
         """Return `text[start:end]` without secrets; one that a cut goes through is hidden whole."""
         end = len(text) if end is None else min(end, len(text))
+        seen = max(0, start - self.longest)
         shown = []
-        for first, last in self._spans(text):
-            if start < last and first < end:
-                shown += [text[start:first], HIDDEN]
-                start = last
+        for first, last in self._spans(text[seen : end + self.longest]):
+            if start < seen + last and seen + first < end:
+                shown += [text[start : seen + first], HIDDEN]
+                start = seen + last
         return "".join([*shown, text[start:end]])
 
     def hide_in(self, value: Any) -> Any:

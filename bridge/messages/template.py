@@ -5,10 +5,22 @@ The stream is a Unix socket, so that descriptors can travel with a message.
 
 from __future__ import annotations
 
-from msgspec import Raw, Struct, json
+from typing import Annotated
+
+from msgspec import Meta, Raw, Struct, json
 
 FORK_FDS = 4
 """Descriptors that come with `Fork`: requests, replies, stderr, the worker's lifeline."""
+
+
+MAX_ORDER = 2**32 - 1
+"""Bytes of a message to the template: what a frame can be. It is its parent's, and believed."""
+
+MAX_MESSAGE = 1024 * 1024
+"""Bytes of a message from the template, which runs code of the user's."""
+
+_Pid = Annotated[int, Meta(gt=1, le=2**22)]  # proc(5): PID_MAX_LIMIT
+_Status = Annotated[int, Meta(ge=-64, le=255)]
 
 
 class Load(Struct, tag="load"):
@@ -69,7 +81,7 @@ class Forked(Struct, tag="forked"):
     """Template to pool, with a pidfd: the worker that was asked for."""
 
     number: int
-    pid: int
+    pid: _Pid
 
 
 class Refused(Struct, tag="refused"):
@@ -83,8 +95,8 @@ class Refused(Struct, tag="refused"):
 class Exited(Struct, tag="exited"):
     """Template to pool: a worker was reaped; `returncode` is negative for a signal."""
 
-    pid: int
-    returncode: int
+    pid: _Pid
+    returncode: _Status
 
 
 ToTemplate = Load | Fork

@@ -9,6 +9,8 @@ from bridge.frames import FrameDecoder
 from bridge.frames import encode as frame
 from bridge.messages.template import (
     FORK_FDS,
+    MAX_MESSAGE,
+    MAX_ORDER,
     FromTemplate,
     ToTemplate,
     decode_to_template,
@@ -17,8 +19,6 @@ from bridge.messages.template import (
 
 _READ_SIZE = 64 * 1024
 _MAX_FDS = 16 * FORK_FDS
-_MAX_MESSAGE = 2**31
-"""Bytes. The pool is this process's parent and is believed."""
 
 
 class Control:
@@ -26,7 +26,7 @@ class Control:
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
-        self._decoder = FrameDecoder(_MAX_MESSAGE)
+        self._decoder = FrameDecoder(MAX_ORDER)
         self._fds: list[int] = []
 
     def fileno(self) -> int:
@@ -64,7 +64,7 @@ class Control:
         return taken
 
     def send(self, message: FromTemplate, *fds: int) -> None:
-        data = frame(encode(message), _MAX_MESSAGE)
+        data = frame(encode(message), MAX_MESSAGE)
         sent = socket.send_fds(self._socket, [data], list(fds)) if fds else 0
         self._socket.sendall(data[sent:])
 

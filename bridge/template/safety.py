@@ -11,6 +11,9 @@ from bridge.template.imports import thread_count, thread_names
 _STATELESS = frozenset({"/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"})
 """Devices that keep nothing for whoever has them open; a copy does no harm."""
 
+MAX_HAZARDS = 20
+"""Phrases that are told."""
+
 _ADVICE = {
     "numpy": "set cpu_threads=1 if it is a thread of OpenBLAS",
     "litellm": "set env={'LITELLM_LOCAL_MODEL_COST_MAP': 'True'}",
@@ -25,7 +28,9 @@ def hazards(own: Collection[int], appeared: Mapping[str, str]) -> list[str]:
     forked, with the locks as the others held them; CUDA does not survive a fork
     at all; a shared descriptor is one file position, one connection, one lock.
     """
-    return [*_threads(appeared), *_cuda(), *_descriptors(own)]
+    found = [*_threads(appeared), *_cuda(), *_descriptors(own)]
+    more = len(found) - MAX_HAZARDS
+    return found if more <= 0 else [*found[:MAX_HAZARDS], f"{more} more of the kind"]
 
 
 def _threads(appeared: Mapping[str, str]) -> list[str]:

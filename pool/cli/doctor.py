@@ -11,7 +11,7 @@ import click
 
 from bridge.messages.template import Explanation, Loaded
 from pool.config import PoolConfig
-from pool.launch.command import interpreter, worker_environment
+from pool.launch.command import interpreter, secrets_of, worker_environment
 from pool.launch.loading import Examination, examine
 
 
@@ -73,7 +73,8 @@ def doctor(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    findings = diagnose(config, asyncio.run(examine(config)))
+    secrets = secrets_of(config)
+    findings = secrets.hide_in(diagnose(config, asyncio.run(examine(config, secrets))))
     click.echo(json.dumps(findings) if format_ == "json" else as_text(findings))
     sys.exit(0 if findings["ok"] else 1)
 

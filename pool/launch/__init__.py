@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.messages.secrets import Secrets
+
 
 class Process(Protocol):
     """A child process, watched by itself alone: no `waitpid(-1)`, no SIGCHLD."""
@@ -114,6 +116,11 @@ class Launched:
 
 class Launcher(Protocol):
     """Starts workers one way or another."""
+
+    @property
+    def secrets(self) -> Secrets:
+        """What must not be seen in anything that its workers say."""
+        ...
 
     @property
     def generation(self) -> int:

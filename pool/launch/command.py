@@ -7,7 +7,11 @@ import site
 import sys
 from pathlib import Path
 
+import msgspec
+
 from bridge import frames
+from bridge.messages import to_json
+from bridge.messages.secrets import Secrets
 from pool.config import PoolConfig
 from pool.launch.limits import thread_variables
 
@@ -67,6 +71,14 @@ def worker_environment(config: PoolConfig) -> dict[str, str]:
         if known or added:
             environment["PYTHONPATH"] = os.pathsep.join([*known, *added])
     return environment
+
+
+def secrets_of(config: PoolConfig) -> Secrets:
+    """What is secret in the environment of a worker and in the options of its start-up."""
+    secrets = Secrets()
+    secrets.learn_environment(worker_environment(config))
+    secrets.learn_members(msgspec.json.decode(to_json(config.options)))
+    return secrets
 
 
 def _own_paths() -> list[str]:

@@ -8,8 +8,11 @@ lose its lifeline. So they are closed there, at once.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
+import struct
+import termios
 import threading
 
 _lock = threading.Lock()
@@ -32,6 +35,12 @@ def open_socket_pair() -> tuple[int, int]:
         ends = (pair[0].detach(), pair[1].detach())
         _open.update(ends)
     return ends
+
+
+def arrived(fd: int) -> int:
+    """How many bytes are in a pipe now: what can be read without waiting for anybody."""
+    (count,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))
+    return int(count)
 
 
 def close_end(fd: int) -> None:

@@ -8,10 +8,33 @@ import signal
 
 from pool.launch.descriptors import close_end
 from pool.launch.memory import private_memory_of
-from pool.launch.process import kill_group, returncode_of
+from pool.launch.process import kill_group_of, parent_of, pid_of, returncode_of
 
 TOLD_WITHIN = 1.0
 """Seconds after a worker's end that its template has to tell the exit status."""
+
+
+MAX_GENERATIONS = 16
+"""Between a process and its template; an interpreter started by a script adds one."""
+
+
+def is_worker(pid: int, pidfd: int, template: int) -> bool:
+    """Whether a process that a template claims to have made may be taken for one, and be killed.
+
+    The two must belong together and stand for a descendant of the template;
+    or for nobody any more, if the worker has ended already.
+    """
+    descends = _descends_from(pid, template)
+    # In this order: while the pidfd stands for it, the number was nobody else's meanwhile.
+    return pid_of(pidfd) == -1 or (descends and pid_of(pidfd) == pid)
+
+
+def _descends_from(pid: int, ancestor: int) -> bool:
+    for _ in range(MAX_GENERATIONS):
+        pid = parent_of(pid)
+        if pid in (0, ancestor):
+            break
+    return pid == ancestor
 
 
 class ForkedProcess:
@@ -51,9 +74,9 @@ class ForkedProcess:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        # Once it has ended its number may be another's; the template killed what was left.
+        # Once it has ended the template, which reaps it, kills what is left.
         if not self._has_ended:
-            kill_group(self.pid)
+            kill_group_of(self._pidfd, self.pid)
             self._signal(signal.SIGKILL)
 
     def tell(self, returncode: int) -> None:
@@ -75,7 +98,7 @@ class ForkedProcess:
         self._loop.remove_reader(self._pidfd)
         self._has_ended = True
         if self.has_lost_template:
-            kill_group(self.pid)
+            kill_group_of(self._pidfd, self.pid)
             self._settle(returncode_of(self._pidfd))
         else:
             self._told = self._loop.call_later(TOLD_WITHIN, self._settle, None)

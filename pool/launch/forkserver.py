@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import anyio
 
+from bridge.messages.secrets import Secrets
 from bridge.messages.template import Unfit
 from pool.config import PoolConfig
 from pool.ends import PipeEnds
@@ -37,8 +38,9 @@ class ForkLauncher:
     when a worker is to be started; the workers that it made live on.
     """
 
-    def __init__(self, config: PoolConfig) -> None:
+    def __init__(self, config: PoolConfig, secrets: Secrets) -> None:
         self.generation = 0
+        self.secrets = secrets
         self._config = config
         self._starter = Starter(1)
         self._template: Template | None = None
@@ -110,7 +112,7 @@ class ForkLauncher:
 
     async def _start_template(self) -> Template:
         name = f"{self._config.pool_name}-template-{self.generation + 1}"
-        template = await start_template(self._config, self._starter, name)
+        template = await start_template(self._config, self._starter, name, self.secrets)
         self._templates.add(template)
         template.exited.add_done_callback(lambda _: self._templates.discard(template))
         return template
@@ -129,7 +131,7 @@ class ForkLauncher:
             self._template.retire()
             self._template = None
         if self._fallback is None:
-            self._fallback = SpawnLauncher(self._config)
+            self._fallback = SpawnLauncher(self._config, self.secrets)
         if not self._has_warned:
             self._has_warned = True
             _log.warning(
@@ -168,8 +170,10 @@ class ForkLauncher:
             process = await template.fork(worker, given, line_w)
             await self._limit(process)
             ours.pop_all()
-        link = PipeLink(PipeEnds(replies_r, requests_w), self._config.max_frame_bytes)
-        return Launched(process, link, Output(stderr_r, log_lines_of(worker)), generation)
+        ends = PipeEnds(replies_r, requests_w)
+        link = PipeLink(ends, self._config.max_frame_bytes, self.secrets)
+        stderr = Output(stderr_r, self.secrets, log_lines_of(worker))
+        return Launched(process, link, stderr, generation)
 
     async def _limit(self, process: ForkedProcess) -> None:
         # Before anything is sent to it, and not in the template: that one needs descriptors and

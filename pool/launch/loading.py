@@ -8,6 +8,7 @@ import anyio
 from msgspec import Raw
 
 from bridge.messages import to_json
+from bridge.messages.secrets import Secrets
 from bridge.messages.template import Load, Loaded, Unfit
 from pool.clock import move_on_after
 from pool.config import PoolConfig
@@ -17,12 +18,16 @@ from pool.launch.starter import Starter
 from pool.launch.template import Template, TemplateLost
 
 
-async def start_template(config: PoolConfig, starter: Starter, name: str) -> Template:
+async def start_template(
+    config: PoolConfig, starter: Starter, name: str, secrets: Secrets
+) -> Template:
     """Start the process; raise `OSError` if its interpreter cannot be run."""
+    environment = worker_environment(config)
+    secrets.learn_environment(environment)
     started = await starter.start(
-        lambda fd: template_command(config, fd), worker_environment(config), open_socket_pair
+        lambda fd: template_command(config, fd), environment, open_socket_pair
     )
-    return Template(name, started)
+    return Template(name, started, secrets)
 
 
 async def load_template(
@@ -57,11 +62,11 @@ class Examination:
     stderr: str
 
 
-async def examine(config: PoolConfig) -> Examination:
+async def examine(config: PoolConfig, secrets: Secrets) -> Examination:
     """Load the bridge as a pool would, for a person who wants to know how that goes."""
     starter = Starter(1)
     try:
-        template = await start_template(config, starter, "doctor")
+        template = await start_template(config, starter, "doctor", secrets)
     except OSError as error:
         python = interpreter(config)
         return Examination(Unfit([f"interpreter {python!r} cannot be run: {error.strerror}"]), "")

@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
+from pathlib import Path
 from subprocess import Popen
 
 from pool.launch.descriptors import adopt_descriptor, close_end
 from pool.launch.memory import private_memory_of
+
+_TO_GROUP = 1 << 2
+"""PIDFD_SIGNAL_PROCESS_GROUP, of Linux 6.9 and later (pidfd_send_signal(2))."""
 
 
 class ChildProcess:
@@ -57,6 +61,37 @@ def kill_group(leader: int) -> None:
     """Send SIGKILL to all of a process group that is still there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def kill_group_of(pidfd: int, leader: int) -> None:
+    """`kill_group` for a process that others reap: never a group that has its number by now."""
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, _TO_GROUP)
+    except (ProcessLookupError, PermissionError):
+        return
+    except OSError:  # the kernel is older
+        if pid_of(pidfd) == leader:
+            kill_group(leader)
+
+
+def pid_of(pidfd: int) -> int | None:
+    """The number of the process that a pidfd stands for: -1 once it has been reaped.
+
+    None where the descriptor is no pidfd (proc_pid_fdinfo(5)).
+    """
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split()[1])
+    return None
+
+
+def parent_of(pid: int) -> int:
+    """The number of a process's parent, 0 where there is none (proc_pid_stat(5))."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def returncode_of(pidfd: int) -> int | None:

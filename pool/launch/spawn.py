@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 import msgspec
 
+from bridge.messages.secrets import Secrets
 from pool.clock import move_on_after
 from pool.config import PoolConfig
 from pool.ends import PipeEnds
@@ -24,6 +25,7 @@ from pool.launch.limits import apply_limits, limit_problems
 from pool.launch.starter import Starter
 from pool.link import PipeLink
 from pool.output import Output, log_lines_of
+from pool.quotes import excerpt
 
 
 class _CheckReport(msgspec.Struct):
@@ -35,14 +37,16 @@ class SpawnLauncher:
 
     start_method = "spawn"
 
-    def __init__(self, config: PoolConfig) -> None:
+    def __init__(self, config: PoolConfig, secrets: Secrets) -> None:
         self.generation = 0
+        self.secrets = secrets
         self._config = config
         self._environment = worker_environment(config)
         self._starter = Starter(config.starts_at_once)
 
     async def validate(self) -> tuple[str, ...]:
         environment = worker_environment(self._config)
+        self.secrets.learn_environment(environment)
         problems = await self._problems(environment)
         if not problems:
             self.generation += 1
@@ -60,8 +64,10 @@ class SpawnLauncher:
             limit=partial(apply_limits, self._config),
         )
         process = started.watch()
-        link = PipeLink(PipeEnds(started.stdout, started.stdin), self._config.max_frame_bytes)
-        return Launched(process, link, Output(started.stderr, log_lines_of(worker)), generation)
+        ends = PipeEnds(started.stdout, started.stdin)
+        link = PipeLink(ends, self._config.max_frame_bytes, self.secrets)
+        stderr = Output(started.stderr, self.secrets, log_lines_of(worker))
+        return Launched(process, link, stderr, generation)
 
     async def aclose(self) -> None:
         self._starter.close()
@@ -81,7 +87,7 @@ class SpawnLauncher:
             return (f"interpreter {python!r} cannot be run: {error.strerror}",)
         process = started.watch()
         close_end(started.stdin)
-        stdout, stderr = Output(started.stdout), Output(started.stderr)
+        stdout, stderr = Output(started.stdout, Secrets()), Output(started.stderr, self.secrets)
         try:
             with move_on_after(self._config.start_timeout):
                 await asyncio.wait([process.exited])
@@ -93,7 +99,17 @@ class SpawnLauncher:
                 await asyncio.wait([process.exited])
             stdout.close()
             stderr.close()
-        return _read_report(python, stdout.tail(), stderr.tail())
+        return self._read_report(stdout.tail(), stderr.tail())
+
+    def _read_report(self, stdout: str, stderr: str) -> tuple[str, ...]:
+        try:
+            return tuple(msgspec.json.decode(stdout, type=_CheckReport).problems)
+        except (msgspec.DecodeError, RecursionError):
+            python = interpreter(self._config)
+            said = stderr.strip() or excerpt(self.secrets, stdout.strip()) or "it said nothing"
+            hint = "is bridgepool installed for it?"
+            text = f"interpreter {python!r} cannot run `python -m bridge` ({hint}): {said[-2000:]}"
+            return (text,)
 
 
 def _foreign_problems(config: PoolConfig, environment: dict[str, str]) -> list[str]:
@@ -107,12 +123,3 @@ def _foreign_problems(config: PoolConfig, environment: dict[str, str]) -> list[s
     if shutil.which(executable, path=environment.get("PATH")) is None:
         problems.append(f"executable {executable!r} is not there or cannot be executed")
     return problems
-
-
-def _read_report(python: str, stdout: str, stderr: str) -> tuple[str, ...]:
-    try:
-        return tuple(msgspec.json.decode(stdout, type=_CheckReport).problems)
-    except msgspec.DecodeError:
-        said = (stderr.strip() or stdout.strip() or "it said nothing")[-2000:]
-        hint = "is bridgepool installed for it?"
-        return (f"interpreter {python!r} cannot run `python -m bridge` ({hint}): {said}",)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
+import logging
 import os
-import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
 import anyio
-import msgspec
 
-from bridge.frames import FrameDecoder
-from bridge.frames import encode as frame
+from bridge.messages import MAX_ERROR_TEXT
+from bridge.messages.secrets import Secrets
 from bridge.messages.template import (
     Exited,
     Fork,
@@ -27,15 +22,15 @@ from bridge.messages.template import (
     Loaded,
     Refused,
     Unfit,
-    decode_from_template,
-    encode,
 )
 from pool.clock import move_on_after
 from pool.errors import describe_exit
-from pool.launch.descriptors import adopt_descriptor, close_end
-from pool.launch.forked import ForkedProcess
+from pool.launch.control import Control
+from pool.launch.descriptors import close_end
+from pool.launch.forked import ForkedProcess, is_worker
 from pool.launch.starter import Started
 from pool.output import Output, log_lines_of
+from pool.quotes import excerpt
 
 ANSWER_WITHIN = 5.0
 """Seconds that a template has to fork, which takes milliseconds; then it is taken for stuck."""
@@ -43,9 +38,10 @@ ANSWER_WITHIN = 5.0
 EXIT_WITHIN = 1.0
 """Seconds that a template has to exit, which it does as soon as its connection is closed."""
 
-_READ_SIZE = 64 * 1024
-_MAX_FDS = 64
-_MAX_MESSAGE = 2**31
+MAX_PHRASES = 100
+"""Hazards and problems that are heard of what one message lists."""
+
+_log = logging.getLogger("bridgepool")
 
 
 class TemplateLost(Exception):
@@ -76,18 +72,14 @@ class _Asked:
 class Template:
     """A process that has loaded the bridge, from its start until it is reaped."""
 
-    def __init__(self, name: str, started: Started) -> None:
+    def __init__(self, name: str, started: Started, secrets: Secrets) -> None:
         self.name = name
-        self.is_lost = False
+        self._secrets = secrets
         self._loop = asyncio.get_running_loop()
         self._process = started.watch()
         close_end(started.stdout)
-        self._stderr = Output(started.stderr, log_lines_of(name))
-        self._control = started.stdin
-        os.set_blocking(self._control, False)
-        self._outbox = memoryview(b"")
-        self._decoder = FrameDecoder(_MAX_MESSAGE)
-        self._pidfds: list[int] = []
+        self._stderr = Output(started.stderr, secrets, log_lines_of(name))
+        self._control = Control(started.stdin, self._hear, self.close, self._on_nonsense)
         self._numbers = count(1)
         self._loaded: asyncio.Future[Loaded | Unfit] = self._loop.create_future()
         self._asked: dict[int, _Asked] = {}
@@ -95,7 +87,11 @@ class Template:
         self._is_retired = False
         self._overdue: asyncio.TimerHandle | None = None
         self._process.exited.add_done_callback(self._on_exit)
-        self._loop.add_reader(self._control, self._read)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it can be asked for nothing more."""
+        return not self._control.is_open
 
     @property
     def pid(self) -> int:
@@ -115,23 +111,8 @@ class Template:
 
     async def load(self, order: Load) -> Loaded | Unfit:
         """Have it import the target; raise `TemplateLost` if it dies over it."""
-        self._outbox = memoryview(frame(encode(order), _MAX_MESSAGE))
-        self._flush()
+        self._control.send(order)
         return await self._loaded
-
-    def _flush(self) -> None:
-        """Write what the socket takes; options may be larger than that."""
-        try:
-            written = os.write(self._control, self._outbox)
-        except BlockingIOError:
-            written = 0
-        except OSError:
-            written = len(self._outbox)  # it has ended; whoever reads is told
-        self._outbox = self._outbox[written:]
-        if self._outbox:
-            self._loop.add_writer(self._control, self._flush)
-        else:
-            self._loop.remove_writer(self._control)
 
     async def fork(self, worker: str, fds: list[int], lifeline: int) -> ForkedProcess:
         """Have it make a worker that owns copies of `fds`; our end of its lifeline is taken over.
@@ -142,7 +123,7 @@ class Template:
         number = next(self._numbers)
         asked = self._asked[number] = _Asked(self._loop.create_future(), lifeline)
         try:
-            self._send(Fork(number, worker), fds)
+            self._order(Fork(number, worker), fds)
             await self._wait_for(asked.answer)
             return await asked.answer
         except BaseException:
@@ -163,69 +144,60 @@ class Template:
         if not answer.done():
             self.kill()
 
-    def _send(self, message: Fork, fds: list[int]) -> None:
+    def _order(self, order: Fork, fds: list[int]) -> None:
         if self.is_lost:
             raise TemplateLost(self.name)
         try:
-            # A message this small goes whole or not at all.
-            with _borrowed(self._control) as control:
-                socket.send_fds(control, [frame(encode(message))], fds)
+            self._control.send_with_fds(order, fds)
         except OSError:
             self.kill()
             raise TemplateLost(self.name) from None
 
     # Hearing
 
-    def _read(self) -> None:
-        try:
-            with _borrowed(self._control) as control:
-                data, fds, _, _ = socket.recv_fds(
-                    control, _READ_SIZE, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
-                )
-        except BlockingIOError:
-            return
-        except OSError:
-            data, fds = b"", []
-        self._pidfds += map(adopt_descriptor, fds)
-        self._decoder.feed(data)
-        while not self.is_lost and (payload := self._decoder.next()) is not None:
-            self._hear(payload)
-        if not data and not self.is_lost:
-            self.close()
-
-    def _hear(self, payload: bytes) -> None:
-        try:
-            message: FromTemplate = decode_from_template(payload)
-        except msgspec.DecodeError:
-            self.kill()
-            return
+    def _hear(self, message: FromTemplate) -> None:
         match message:
-            case Loaded() | Unfit():
-                if not self._loaded.done():
-                    self._loaded.set_result(message)
-            case Forked(number, pid) if self._pidfds:
-                self._on_forked(number, pid, self._pidfds.pop(0))
-            case Forked(number):
-                # The kernel drops what would exceed the limit; its lifeline ends the worker.
-                self._on_refused(number, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+            case Loaded(hazards, explanation):
+                self._settle_loading(Loaded(self._shown(hazards), explanation))
+            case Unfit(problems):
+                self._settle_loading(Unfit(self._shown(problems)))
+            case Forked(number, pid):
+                self._on_forked(number, pid, self._control.take_fd())
             case Refused(number, hazards, error):
-                self._on_refused(number, ForkRefused(*hazards) if hazards else OSError(error))
+                refusal = ForkRefused(*self._shown(hazards)) if hazards else None
+                self._on_refused(number, refusal or OSError(excerpt(self._secrets, error)))
             case Exited(pid, returncode):
                 if pid in self._workers:
                     self._workers[pid].tell(returncode)
 
-    def _on_forked(self, number: int, pid: int, pidfd: int) -> None:
+    def _shown(self, phrases: list[str]) -> list[str]:
+        return [excerpt(self._secrets, phrase, MAX_ERROR_TEXT) for phrase in phrases[:MAX_PHRASES]]
+
+    def _settle_loading(self, answer: Loaded | Unfit) -> None:
+        if not self._loaded.done():
+            self._loaded.set_result(answer)
+
+    def _on_nonsense(self, what: str) -> None:
+        _log.warning("%s: killed: %s", self.name, excerpt(self._secrets, what))
+        self.kill()
+
+    def _on_forked(self, number: int, pid: int, pidfd: int | None) -> None:
         asked = self._asked.get(number)
-        if asked is None:
-            # Whoever asked was cancelled. The template reaps it.
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if pidfd is None:
+            # The kernel drops what would exceed the limit; its lifeline ends the worker.
+            self._on_refused(number, OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+        elif asked is None or asked.process is not None:
+            # Whoever asked was cancelled, and its end of the lifeline is closed.
             close_end(pidfd)
-            return
-        # Here and not where it is awaited: that it has ended may be the next message.
-        process = asked.process = self._workers[pid] = ForkedProcess(pid, pidfd, asked.lifeline)
-        process.exited.add_done_callback(lambda _: self._forget(process))
-        asked.settle(process)
+        elif not is_worker(pid, pidfd, self._process.pid):
+            close_end(pidfd)
+            self._on_nonsense(f"it took process {pid} for a worker that it had made")
+        else:
+            # Here and not where it is awaited: that it has ended may be the next message.
+            process = asked.process = ForkedProcess(pid, pidfd, asked.lifeline)
+            self._workers[pid] = process
+            process.exited.add_done_callback(lambda _: self._forget(process))
+            asked.settle(process)
 
     def _on_refused(self, number: int, error: Exception) -> None:
         asked = self._asked.get(number)
@@ -267,12 +239,7 @@ class Template:
     def _hang_up(self) -> None:
         if self.is_lost:
             return
-        self.is_lost = True
-        self._loop.remove_reader(self._control)
-        self._loop.remove_writer(self._control)
-        close_end(self._control)
-        for pidfd in self._pidfds:
-            close_end(pidfd)
+        self._control.close()
         for asked in self._asked.values():
             asked.fail(TemplateLost(self.name))
 
@@ -293,15 +260,3 @@ class Template:
             del self._workers[process.pid]
         if self._is_retired and not self._workers and not self.is_lost:
             self.close()
-
-
-@contextmanager
-def _borrowed(fd: int) -> Iterator[socket.socket]:
-    """The descriptor as a socket, for a moment: one that was kept would close its number again
-    in a child that the application forks, where by then it may be another's.
-    """
-    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
-    try:
-        yield control
-    finally:
-        control.detach()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
+from bridge.messages.secrets import Secrets
 from pool.config import StartMethod
 from pool.launch import Launched
 from pool.link import PipeLink
@@ -60,6 +61,7 @@ class ScriptedLauncher:
         self.children: list[Child] = []
         self.is_closed = False
         self.max_frame_bytes = DEFAULT_MAX_FRAME_BYTES
+        self.secrets = Secrets()
         self._make_script = make_script
         self._world = World(None if seed is None else Random(seed), lag, cuts)
         self._validations = iter(validations)
@@ -157,7 +159,8 @@ class ScriptedLauncher:
         self.children.append(child)
         template.children.append(child)
         child.process.has_lost_template = self._forks and template.is_lost
-        link = PipeLink(ScriptedEnds(child.stdin, child.stdout), self.max_frame_bytes)
+        ends = ScriptedEnds(child.stdin, child.stdout)
+        link = PipeLink(ends, self.max_frame_bytes, self.secrets)
         return Launched(child.process, link, child.stderr, generation)
 
 

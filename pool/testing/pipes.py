@@ -69,6 +69,11 @@ class Pipe:
         self.readable = Readiness(world, lambda: bool(self._bytes) or not self.has_writer)
         self.writable = Readiness(world, lambda: self._room() >= ATOMIC or not self.has_reader)
 
+    @property
+    def held(self) -> int:
+        """How many bytes have been written and not read yet."""
+        return len(self._bytes)
+
     def write(self, data: bytes | memoryview) -> int:
         """Return how many bytes were taken; raises as `Ends.write` does."""
         if not self.has_reader:

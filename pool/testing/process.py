@@ -75,6 +75,9 @@ class ScriptedEnds:
     def write(self, data: memoryview) -> int:
         return self._stdin.write(data)
 
+    def arrived(self) -> int:
+        return self._stdout.held
+
     def has_hung_up(self) -> bool:
         return not self._stdout.has_writer
 

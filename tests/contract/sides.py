@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from bridge.messages.secrets import Secrets
 from pool.ends import PipeEnds
 from pool.launch import Launched
 from pool.launch.starter import Starter
@@ -79,8 +80,9 @@ async def real(program: str) -> AsyncIterator[Side]:
     command = [sys.executable, "-I", "-S", "-c", PRELUDE + program]
     started = await starter.start(lambda _: command, dict(os.environ))
     process = started.watch()
-    link = PipeLink(PipeEnds(started.stdout, started.stdin), LIMIT)
-    launched = Launched(process, link, Output(started.stderr), 0)
+    secrets = Secrets()
+    link = PipeLink(PipeEnds(started.stdout, started.stdin), LIMIT, secrets)
+    launched = Launched(process, link, Output(started.stderr, secrets), 0)
     try:
         yield Side(launched, lambda: os.kill(process.pid, signal.SIGSTOP))
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bridge.messages.secrets import Secrets
 from pool import EnvironmentInvalid, RemoteError, WorkerPool, WorkerStartError
 from pool.config import PoolConfig
 from pool.launch.forked import ForkedProcess
@@ -170,7 +171,7 @@ async def test_a_limit_that_the_kernel_refuses_is_a_failed_start(launcher: str) 
 
 @pytest.mark.usefixtures("_refusing_kernel")
 async def test_a_forked_worker_that_cannot_be_limited_is_gone_when_the_launch_fails() -> None:
-    launcher = ForkLauncher(PoolConfig(bridge=SHOWS, max_open_files=64))
+    launcher = ForkLauncher(PoolConfig(bridge=SHOWS, max_open_files=64), Secrets())
     assert await launcher.validate() == ()
     (template,) = children()
     with pytest.raises(PermissionError):

@@ -11,11 +11,13 @@ import pytest
 from msgspec import Raw
 
 from bridge.messages import Reply
+from bridge.messages.secrets import Secrets
 from pool.calls import decode_reply, encode_request, prepare, result_of
 from pool.errors import RemoteError, RequestError, ResultTypeError
 from pool.sessions import NO_NEWS
 
 LIMIT = 1024
+NONE = Secrets()
 
 
 class Args(msgspec.Struct):
@@ -102,28 +104,30 @@ def test_a_frame_that_is_no_reply_is_a_value_error(payload: bytes) -> None:
 def test_a_foreign_bridge_may_mean_something_else_by_our_members(payload: bytes) -> None:
     reply = decode_reply(payload)
     if reply.success:
-        assert result_of(reply, "c", Any) is None
+        assert result_of(reply, "c", Any, NONE) is None
     else:
         with pytest.raises(RemoteError, match=r'7: {"code":5}'):
-            result_of(reply, "c", Any)
+            result_of(reply, "c", Any, NONE)
 
 
 def test_a_wrapped_result_is_unwrapped() -> None:
     reply = decode_reply(b'{"id":1,"success":true,"result":{"value":[1]},"wrapped":true}')
-    assert result_of(reply, "c", list[int]) == [1]
+    assert result_of(reply, "c", list[int], NONE) == [1]
     foreign = decode_reply(b'{"id":1,"success":true,"result":{"value":[1]}}')
-    assert result_of(foreign, "c", Any) == {"value": [1]}
+    assert result_of(foreign, "c", Any, NONE) == {"value": [1]}
 
 
 def test_a_failure_is_a_remote_error_with_all_it_says() -> None:
-    reply = Reply(1, False, error="no", error_type="E", traceback="t", details=Raw(b'{"a":1}'))
+    reply = decode_reply(
+        b'{"id":1,"success":false,"error":"no","error_type":"E","traceback":"t","details":{"a":1}}'
+    )
     with pytest.raises(RemoteError, match=r"^E: no$") as caught:
-        result_of(reply, "c", Any)
+        result_of(reply, "c", Any, NONE)
     assert (caught.value.details, caught.value.traceback) == ({"a": 1}, "t")
 
 
 def test_a_result_of_another_type_keeps_the_result() -> None:
     reply = Reply(1, True, Raw(b'{"a":"x"}'))
     with pytest.raises(ResultTypeError, match="c is not a") as caught:
-        result_of(reply, "c", dict[str, int])
+        result_of(reply, "c", dict[str, int], NONE)
     assert caught.value.result == {"a": "x"}

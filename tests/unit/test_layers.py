@@ -46,6 +46,7 @@ PURE = {
     "pool.lifecycle",
     "pool.lines",
     "pool.postmortem",
+    "pool.quotes",
     "pool.requests",
     "pool.restarts",
     "pool.retries",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge.messages import to_json
-from bridge.report import MAX_DETAILS, MAX_TEXT, report
+from bridge.messages import MAX_ERROR_DETAILS, MAX_ERROR_TEXT, to_json
+from bridge.report import report
 from bridge.secrets import keep_secret, secrets
 
 
@@ -53,12 +53,12 @@ def test_what_was_kept_and_carried_is_hidden_too() -> None:
 
 
 def test_the_end_of_a_long_text_is_kept_and_no_part_of_a_secret() -> None:
-    text = "x" * 100 + "hush-hush-hush" + "y" * (MAX_TEXT - 7)
-    assert said(Told(text))["error"] == "[hidden]" + "y" * (MAX_TEXT - 7)
+    text = "x" * 100 + "hush-hush-hush" + "y" * (MAX_ERROR_TEXT - 7)
+    assert said(Told(text))["error"] == "[hidden]" + "y" * (MAX_ERROR_TEXT - 7)
 
 
 def test_details_that_are_too_long_or_cannot_be_said_are_left_out() -> None:
-    for details in ("x" * MAX_DETAILS, object()):
+    for details in ("x" * MAX_ERROR_DETAILS, object()):
         assert "details" not in said(Told("no", details))
 
 
