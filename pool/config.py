@@ -66,7 +66,7 @@ class PoolConfig:
 
     bridge: str | None = None
     """TARGET: `package.module` or `package.module:name`. Either this or `argv`."""
-    argv: tuple[str, ...] | None = None
+    argv: tuple[str, ...] | None = field(default=None, repr=False)
     """A foreign executable that speaks the wire on its stdin and stdout."""
 
     # what runs

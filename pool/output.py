@@ -72,10 +72,10 @@ class Output:
         while left > 0 and self._fd is not None:
             left -= self._take() or left
         self._close()
-        if len(self._waiting) > LAST_LINES:
-            left_out = len(self._waiting) - LAST_LINES
-            self._waiting = deque(self._waiting, LAST_LINES)
-            self._waiting.appendleft(f"[{left_out} lines are left out]")
+        left_out = len(self._waiting) - LAST_LINES
+        if left_out > 0:
+            last = list(self._waiting)[left_out:]
+            self._waiting = deque([f"[{left_out} lines are left out]", *last])
         self._pass_on(len(self._waiting))
 
     def _read(self) -> None:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
+from bridge.messages.secrets import looks_secret
 from tests.processes import children, descriptors, ends_within, kill_all, mark_environment, marked
 
 mark_environment()
+for _name in filter(looks_secret, list(os.environ)):
+    # A test that fails prints what it has: the machine's own secrets are not among it.
+    del os.environ[_name]
+
+settings.register_profile("shared", deadline=None)  # the processors are not ours alone
+settings.load_profile("shared")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
