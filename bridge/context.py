@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Raw
 
-from bridge.messages import ANONYMOUS, Definition, to_json
+from bridge.messages import ANONYMOUS, MAX_FORGET, MAX_NAME, Definition, to_json
 from bridge.wire import Wire
 
 
@@ -47,9 +47,12 @@ def define(key: str, definition: object, version: str | None = None) -> str:
     """Have the pool keep `definition` under `key`, in this call's session, for all workers.
 
     At most one definition a call. `version` tells two definitions of one key
-    apart and is made up if not given. Returns the version.
+    apart and is made up if not given. Returns the version. Raises `ValueError`
+    if either is longer than 1,024 characters.
     """
     call = _current.get()
+    if len(key) > MAX_NAME or len(version or "") > MAX_NAME:
+        raise ValueError(f"the key or version of a definition is over {MAX_NAME} characters")
     if call.define is not None:
         raise RuntimeError(f"this call has defined {call.define.key!r} already")
     version = version or uuid.uuid4().hex
@@ -58,8 +61,12 @@ def define(key: str, definition: object, version: str | None = None) -> str:
 
 
 def forget(*keys: str) -> None:
-    """Have the pool, and through it every worker, forget `keys` of this session."""
-    _current.get().forget.extend(keys)
+    """Have the pool, and through it every worker, forget `keys` of this session.
+
+    A pool keeps at most 10,000 definitions: of more keys the last are told.
+    """
+    call = _current.get()
+    call.forget = [*call.forget, *(key for key in keys if len(key) <= MAX_NAME)][-MAX_FORGET:]
 
 
 def forget_all() -> None:

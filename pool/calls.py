@@ -12,6 +12,7 @@ from bridge.messages import (
     ANONYMOUS,
     MAX_ERROR_DETAILS,
     MAX_ERROR_TEXT,
+    MAX_NAME,
     Reply,
     Request,
     Unsendable,
@@ -48,6 +49,8 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
         raise RequestError("the names of the command and the session must be Unicode") from None
     encoded = _encode(command, args)
     named = _session_in(encoded)
+    if len(session or named or "") > MAX_NAME:
+        raise RequestError(f"{command}: the session's name is over {MAX_NAME} characters")
     if session is not None and named is not None and named != session:
         raise RequestError(f"{command}: `session` is given, and args has another session_id")
     if session is not None and named is None:

@@ -7,51 +7,24 @@ in that session: what was made on one worker exists on all, in its newest form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
 from bridge.messages import Changes, Definition
+from pool.definitions import Session, Shelf
 
 MAX_DEFINITIONS = 10_000
 """Definitions kept in all sessions together; the oldest is forgotten for a new one."""
 
-MAX_TOMBSTONES = 1_000
-"""Forgotten keys remembered per session; above it workers are brought up to date afresh."""
+MAX_BYTES = 256 * 1024 * 1024
+"""What they may take together, in the same way."""
+
+MAX_TOMBSTONES = 10_000
+"""Forgotten keys remembered in all sessions together; above it workers are brought up to date
+afresh in the session that has the oldest."""
 
 SESSION_TTL = 3600.0
 """Seconds without a call after which a session and its definitions are forgotten."""
-
-
-@dataclass(slots=True)
-class _Session:
-    used_at: float
-    tombstones: int = 0
-    # Key to (number of the change, definition or None for a forgotten key), oldest change first.
-    changes: dict[str, tuple[int, Definition | None]] = field(default_factory=dict)
-
-    def has(self, key: str) -> bool:
-        return self.changes.get(key, (0, None))[1] is not None
-
-    def record(self, key: str, number: int, definition: Definition | None) -> None:
-        replaced = self.changes.pop(key, None)
-        if replaced is not None and replaced[1] is None:
-            self.tombstones -= 1
-        if definition is None:
-            self.tombstones += 1
-        self.changes[key] = (number, definition)
-
-    def since(self, number: int) -> Iterator[tuple[str, Definition | None]]:
-        """The changes after `number`, newest first, in time proportional to their count."""
-        for key in reversed(self.changes):
-            changed, definition = self.changes[key]
-            if changed <= number:
-                return
-            yield key, definition
-
-    def drop_tombstones(self) -> None:
-        self.changes = {k: change for k, change in self.changes.items() if change[1] is not None}
-        self.tombstones = 0
 
 
 class Seen:
@@ -100,15 +73,19 @@ NO_NEWS = News()
 class SessionStore:
     """The definitions of all sessions, and who has been told of them."""
 
-    def __init__(self, max_definitions: int = MAX_DEFINITIONS, ttl: float = SESSION_TTL) -> None:
-        self._max_definitions = max_definitions
+    def __init__(
+        self,
+        max_definitions: int = MAX_DEFINITIONS,
+        max_bytes: int = MAX_BYTES,
+        ttl: float = SESSION_TTL,
+    ) -> None:
         self._ttl = ttl
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[str, Session] = {}
         self._seen: set[Seen] = set()
         self._numbers = count(1)
         self._last = 0
-        # Every definition by session and key, the oldest first.
-        self._kept: dict[tuple[str, str], None] = {}
+        self._kept = Shelf(max_definitions, max_bytes)
+        self._buried = Shelf(MAX_TOMBSTONES, max_bytes)
 
     def __len__(self) -> int:
         """How many definitions are kept."""
@@ -160,7 +137,7 @@ class SessionStore:
                 self._end(name)
 
     @staticmethod
-    def _collect(session: _Session, told: int | None, news: News) -> None:
+    def _collect(session: Session, told: int | None, news: News) -> None:
         """Add the changes after number `told`; who holds nothing (None) need forget nothing."""
         for key, definition in session.since(told or 0):
             if definition is not None:
@@ -170,29 +147,39 @@ class SessionStore:
         news.define.reverse()
 
     def _define(self, name: str, definition: Definition, now: float) -> None:
-        session = self._sessions.setdefault(name, _Session(now))
+        session = self._sessions.setdefault(name, Session(now))
         session.used_at = now
         session.record(definition.key, self._next(), definition)
-        self._kept.pop((name, definition.key), None)
-        self._kept[name, definition.key] = None
-        if len(self._kept) > self._max_definitions:
-            self._bury(*next(iter(self._kept)))
+        place = (name, definition.key)
+        self._buried.take(place)
+        self._kept.put(place, len(name) + _encoded_size(definition))
+        while (oldest := self._kept.surplus()) is not None:
+            self._bury(*oldest)
 
     def _bury(self, name: str, key: str) -> None:
         """Leave a tombstone for a definition, so that workers which hold it hear of it."""
+        self._kept.take((name, key))
         session = self._sessions.get(name)
         if session is None or not session.has(key):
             return
-        del self._kept[name, key]
         session.record(key, self._next(), None)
-        if session.tombstones > MAX_TOMBSTONES:
-            session.drop_tombstones()
-            self._tell_afresh(name)
+        self._buried.put((name, key), len(name) + len(key))
+        if (oldest := self._buried.surplus()) is not None:
+            self._drop_tombstones(oldest[0])
+
+    def _drop_tombstones(self, name: str) -> None:
+        session = self._sessions[name]
+        for key in session.drop_tombstones():
+            self._buried.take((name, key))
+        if not session.changes:
+            del self._sessions[name]
+        self._tell_afresh(name)
 
     def _end(self, name: str) -> None:
         session = self._sessions.pop(name)
         for key in session.changes:
-            self._kept.pop((name, key), None)
+            self._kept.take((name, key))
+            self._buried.take((name, key))
         self._tell_afresh(name)
 
     def _tell_afresh(self, name: str) -> None:

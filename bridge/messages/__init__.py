@@ -171,8 +171,14 @@ def changes_in(reply: Reply) -> Changes | None:
         return None
     if len(memoryview(reply.forget)) > MAX_FORGET_BYTES:
         raise ValueError(f"`forget` is longer than {MAX_FORGET_BYTES} bytes")
-    define = json.decode(reply.define, type=Definition | None)
-    forget = json.decode(reply.forget, type=_Forget | None)
+    try:
+        define = json.decode(reply.define, type=Definition | None)
+        forget = json.decode(reply.forget, type=_Forget | None)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if define is not None:
+        # Or it would keep the whole frame in memory for as long as it is kept.
+        define.definition = define.definition.copy()
     return Changes(define, forget or [], reply.forget_all)
 
 

@@ -34,6 +34,7 @@ PURE = {
     "pool.cli.measured",
     "pool.cli.report",
     "pool.config",
+    "pool.definitions",
     "pool.errors",
     "pool.ledger",
     "pool.ledger.life",

@@ -162,3 +162,42 @@ def test_tombstones_are_bounded() -> None:
         store.learn("s", other, forgets(str(i)), 0.0)
     news = tell(store, "s", seen)
     assert (news.forget_sessions, versions(news), news.forget) == (["s"], {"kept": "1"}, [])
+
+
+def test_definitions_are_bounded_in_bytes_and_the_oldest_make_room() -> None:
+    store = SessionStore(max_bytes=10_000)
+    seen = store.attach()
+    for key in "abc":
+        store.learn(key, seen, Changes(Definition(key, "1", Raw(b"x" * 4_000))), 0.0)
+    assert len(store) == 2
+    assert tell(store, "a", seen).forget == ["a"]
+    assert versions(tell(store, "b", store.attach())) == {"b": "1"}
+    store.learn("c", seen, Changes(Definition("c", "2", Raw(b"x" * 9_000))), 0.0)
+    assert versions(tell(store, "b", store.attach())) == {}
+    assert versions(tell(store, "c", store.attach())) == {"c": "2"}
+
+
+def test_a_definition_that_alone_is_too_large_is_not_kept() -> None:
+    store = SessionStore(max_bytes=1_000)
+    store.learn("s", other, Changes(Definition("a", "1", Raw(b"x" * 1_000))), 0.0)
+    assert len(store) == 0
+
+
+def test_what_a_redefinition_replaces_takes_no_bytes_any_more() -> None:
+    store = SessionStore(max_bytes=10_000)
+    for number in range(10):
+        store.learn("s", other, Changes(Definition("a", str(number), Raw(b"x" * 4_000))), 0.0)
+        store.learn("s", other, Changes(Definition("b", str(number), Raw(b"x" * 4_000))), 0.0)
+        store.learn("s", other, forgets("b"), 0.0)
+    store.learn("t", other, Changes(Definition("c", "1", Raw(b"x" * 4_000))), 0.0)
+    assert len(store) == 2
+
+
+def test_sessions_with_nothing_but_tombstones_go_when_these_are_too_many() -> None:
+    store = SessionStore()
+    seen = store.attach()
+    for number in range(2 * sessions.MAX_TOMBSTONES):
+        store.learn(str(number), seen, defines("a"), 0.0)
+        store.learn(str(number), seen, forgets("a"), 0.0)
+    assert len(store._sessions) <= sessions.MAX_TOMBSTONES
+    assert "0" in tell(store, "s", seen).forget_sessions
