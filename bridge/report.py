@@ -20,20 +20,20 @@ _DEEPEST = 100
 _OUR_FILES = (runner.__file__, runner.__file__.replace("runner.py", "serve.py"))
 
 
-def report(call_id: int, error: BaseException) -> Failure:
+def report(call_id: int | None, error: BaseException) -> Failure:
     """The reply for a command that raised: message, type, the user's part of the traceback.
 
     Of a text that is too long the end is kept, where the cause stands.
     An exception may carry `details`, which are sent along where JSON can say them.
     """
     _free_memory(error)
-    message = _sendable(str(error) or repr(error))
+    message = _sendable(_words_of(error))
     if isinstance(error, ArgumentError):
         return failure(call_id, message, "ArgumentError", None, _details(error.problems))
     if isinstance(error, asyncio.CancelledError):
         return failure(call_id, "the call was cancelled", "Cancelled")
     text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
-    details = _details(getattr(error, "details", None))
+    details = _details_of(error)
     return failure(call_id, message, type(error).__name__, _sendable(text), details)
 
 
@@ -52,6 +52,13 @@ def _free_memory(error: BaseException) -> None:
         depth += 1
 
 
+def _words_of(error: BaseException) -> str:
+    try:
+        return str(error) or repr(error)
+    except Exception as another:
+        return f"it cannot be put into words: {type(another).__name__}"
+
+
 def _users_part(frames: TracebackType | None) -> TracebackType | None:
     while frames is not None and frames.tb_frame.f_code.co_filename in _OUR_FILES:
         frames = frames.tb_next
@@ -63,14 +70,17 @@ def _sendable(text: str) -> str:
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
-def _details(details: Any) -> Raw | None:
-    if details is None:
-        return None
+def _details_of(error: BaseException) -> Raw | None:
     try:
-        encoded = to_json(details)
-        if len(encoded) > MAX_ERROR_DETAILS:
-            return None
-        return Raw(to_json(known_secrets().hide_in(json.decode(encoded))))
+        details = getattr(error, "details", None)
+        return None if details is None else _details(details)
     except Exception:
         # Details are an extra: one that cannot be said must not hide the error.
         return None
+
+
+def _details(details: Any) -> Raw | None:
+    encoded = to_json(details)
+    if len(encoded) > MAX_ERROR_DETAILS:
+        return None
+    return Raw(to_json(known_secrets().hide_in(json.decode(encoded))))

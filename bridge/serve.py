@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -228,16 +228,20 @@ class Server:
 
     def _catch_up(self, request: Request, session: str) -> None:
         for ended in request.forget_sessions:
-            self._bridge.drop(ended, None)
+            _attempt(f"forget session {ended!r}", self._bridge.drop, ended, None)
         for key in request.forget:
-            self._bridge.drop(session, key)
+            _attempt(f"forget {key!r}", self._bridge.drop, session, key)
         for item in request.define:
-            try:
-                self._bridge.adopt(session, item.key, item.version, item.definition)
-            except Exception:
-                # The call may have nothing to do with it; one that has says what it lacks.
-                print(f"bridge: cannot take over {item.key!r}", file=sys.stderr)
-                traceback.print_exc()
+            given = (session, item.key, item.version, item.definition)
+            _attempt(f"take over {item.key!r}", self._bridge.adopt, *given)
+
+
+def _attempt(what: str, function: Callable[..., None], *given: Any) -> None:
+    try:
+        function(*given)
+    except Exception as error:
+        # The call may have nothing to do with it; one that has says what it lacks.
+        print(f"bridge: cannot {what}\n{report(None, error).traceback}", file=sys.stderr)
 
 
 def _exit_status(error: SystemExit) -> int:
@@ -258,7 +262,7 @@ def _unreadable(payload: bytes, error: Exception) -> Failure:
     """The reply to a frame that is no request, with its id where one can be read."""
     try:
         members = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         members = None
     call_id = members.get("id") if isinstance(members, dict) else None
     if not isinstance(call_id, int) or isinstance(call_id, bool):

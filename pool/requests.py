@@ -30,13 +30,19 @@ def catch_up(session: str) -> Prepared:
     return Prepared("ping", Raw(to_json({"session_id": session})), session)
 
 
+MAX_HANDSHAKE = 64 * 1024
+"""Bytes above which the result of a handshake is not looked into."""
+
+
 class _Described(msgspec.Struct):
     capabilities: list[str] = []
 
 
 def capabilities(reply: Reply) -> list[str]:
     """What the handshake's result lists; a foreign bridge lists nothing, or anything."""
+    if len(memoryview(reply.result)) > MAX_HANDSHAKE:
+        return []
     try:
         return msgspec.json.decode(reply.result, type=_Described).capabilities
-    except ValueError:
+    except (ValueError, RecursionError):
         return []

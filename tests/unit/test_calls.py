@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,18 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from bridge.messages import Reply
+from bridge.messages import (
+    MAX_ERROR_DETAILS,
+    MAX_ERROR_TEXT,
+    MAX_FORGET,
+    MAX_NAME,
+    Reply,
+    changes_in,
+)
 from bridge.messages.secrets import Secrets
 from pool.calls import decode_reply, encode_request, prepare, result_of
 from pool.errors import RemoteError, RequestError, ResultTypeError
+from pool.requests import capabilities
 from pool.sessions import NO_NEWS
 
 LIMIT = 1024
@@ -131,3 +140,87 @@ def test_a_result_of_another_type_keeps_the_result() -> None:
     with pytest.raises(ResultTypeError, match="c is not a") as caught:
         result_of(reply, "c", dict[str, int], NONE)
     assert caught.value.result == {"a": "x"}
+
+
+# What a foreign bridge may say
+
+
+def said(**members: Any) -> Reply:
+    return decode_reply(json.dumps({"id": 1, "success": False, **members}).encode())
+
+
+def remote(reply: Reply) -> RemoteError:
+    with pytest.raises(RemoteError) as caught:
+        result_of(reply, "c", Any, NONE)
+    return caught.value
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    text = "begins" + "x" * 10 * MAX_ERROR_TEXT + "ends"
+    error = remote(said(error=text, traceback=text, error_type=text))
+    for kept in (error.message, error.traceback or ""):
+        assert (kept[:7], kept[-5:]) == ("beginsx", "xends")
+        assert f"[{len(text) - MAX_ERROR_TEXT} characters are left out]" in kept
+        assert len(kept) < MAX_ERROR_TEXT + 100
+    assert len(error.error_type or "") < 300
+    assert len(str(error)) < MAX_ERROR_TEXT + 500
+
+
+def test_details_that_are_too_long_are_left_out() -> None:
+    assert remote(said(error="no", details=["x" * 1000])).details == ["x" * 1000]
+    assert remote(said(error="no", details=["x" * MAX_ERROR_DETAILS])).details is None
+
+
+def test_what_only_says_something_is_not_decoded_into_objects() -> None:
+    reply = decode_reply(b'{"id":1,"success":false,"error":[' + b"[]," * 1_000_000 + b"[]]}")
+    tracemalloc.start()
+    error = remote(reply)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert error.message.startswith("[[],[],")
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("forget", "said_why"),
+    [
+        (["x"] * (MAX_FORGET + 1), "length <= 10000"),
+        (["x" * (MAX_NAME + 1)], "length <= 1024"),
+        (["x" * MAX_NAME] * MAX_FORGET, "longer than"),
+    ],
+)
+def test_what_a_reply_forgets_is_bounded(forget: list[str], said_why: str) -> None:
+    with pytest.raises(ValueError, match=said_why):
+        changes_in(said(forget=forget))
+
+
+@pytest.mark.parametrize("name", ["key", "version"])
+def test_the_names_of_a_definition_are_bounded(name: str) -> None:
+    definition = {"key": "k", "version": "v", "definition": {}, name: "x" * (MAX_NAME + 1)}
+    with pytest.raises(ValueError, match="length <= 1024"):
+        changes_in(said(define=definition))
+
+
+def test_a_definition_does_not_keep_its_frame_in_memory() -> None:
+    tracemalloc.start()
+    changes = changes_in(said(define={"key": "k", "version": "v", "definition": {}}, x="x" * 10**7))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert changes is not None
+    assert kept < 1_000_000
+
+
+def test_a_handshake_that_lists_too_much_lists_nothing() -> None:
+    assert capabilities(said(result={"capabilities": ["define"]})) == ["define"]
+    assert capabilities(said(result={"capabilities": ["define"] * 10_000})) == []
+
+
+def test_a_session_has_a_name_of_reasonable_length() -> None:
+    for args, session in (({}, "s" * (MAX_NAME + 1)), ({"session_id": "s" * (MAX_NAME + 1)}, None)):
+        with pytest.raises(RequestError, match="over 1024 characters"):
+            prepare("c", args, session, 10 * LIMIT)
+
+
+def test_a_reply_that_is_shown_does_not_show_what_it_says() -> None:
+    reply = said(error="hush", error_type="hush", traceback="hush", details="hush", result="hush")
+    assert repr(reply) == "<Reply 1 success=False>"

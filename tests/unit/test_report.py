@@ -97,3 +97,18 @@ def test_a_chain_of_exceptions_without_an_end_is_told() -> None:
     error = MemoryError("no more")
     error.__cause__ = error
     assert report(1, error).error == "no more"
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    @property
+    def details(self) -> object:
+        raise RuntimeError("no details")
+
+
+def test_an_error_that_cannot_be_put_into_words_is_reported() -> None:
+    reply = said(Wordless())
+    assert reply["error_type"] == "Wordless"
+    assert reply["error"] == "it cannot be put into words: RuntimeError"
