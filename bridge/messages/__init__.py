@@ -7,6 +7,7 @@ somebody knows their type. Members that a receiver does not know are ignored.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct, field, json
@@ -20,6 +21,7 @@ MAX_ERROR_TEXT = 32 * 1024
 MAX_ERROR_DETAILS = 256 * 1024
 """Bytes of JSON above which the details of an error are left out."""
 
+_MAX_DECODED = 1024 * 1024
 _EMPTY_OBJECT = Raw(b"{}")
 _NULL = Raw(b"null")
 _TRUE = Raw(b"true")
@@ -148,13 +150,14 @@ class Reply(Struct):
 
 
 def _said(raw: Raw) -> str | None:
-    """The text, or the beginning of the JSON where a text was expected."""
+    """The text; the beginning of the JSON where that is no text, or an enormous one."""
     if raw is _NULL or raw == _NULL:
         return None
-    try:
-        return json.decode(raw, type=str)
-    except ValueError:
-        return bytes(memoryview(raw)[:MAX_ERROR_TEXT]).decode("utf-8", "replace")
+    data = memoryview(raw)
+    if len(data) <= _MAX_DECODED:
+        with suppress(ValueError):
+            return json.decode(raw, type=str)
+    return bytes(data[:MAX_ERROR_TEXT]).decode("utf-8", "replace")
 
 
 class Changes(Struct):

@@ -12,7 +12,7 @@ from subprocess import Popen
 from pool.launch.descriptors import adopt_descriptor, close_end
 from pool.launch.memory import private_memory_of
 
-_TO_GROUP = 1 << 2
+TO_GROUP = 1 << 2
 """PIDFD_SIGNAL_PROCESS_GROUP, of Linux 6.9 and later (pidfd_send_signal(2))."""
 
 
@@ -66,7 +66,7 @@ def kill_group(leader: int) -> None:
 def kill_group_of(pidfd: int, leader: int) -> None:
     """`kill_group` for a process that others reap: never a group that has its number by now."""
     try:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, _TO_GROUP)
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL, None, TO_GROUP)
     except (ProcessLookupError, PermissionError):
         return
     except OSError:  # the kernel is older
