@@ -74,9 +74,8 @@ def worker_environment(config: PoolConfig) -> dict[str, str]:
 
 
 def secrets_of(config: PoolConfig) -> Secrets:
-    """What is secret in the environment of a worker and in the options of its start-up."""
+    """What is secret in the options; a launcher adds the environments that it gives to workers."""
     secrets = Secrets()
-    secrets.learn_environment(worker_environment(config))
     secrets.learn_members(msgspec.json.decode(to_json(config.options)))
     return secrets
 

@@ -41,12 +41,11 @@ class SpawnLauncher:
         self.generation = 0
         self.secrets = secrets
         self._config = config
-        self._environment = worker_environment(config)
+        self._environment = self._new_environment()
         self._starter = Starter(config.starts_at_once)
 
     async def validate(self) -> tuple[str, ...]:
-        environment = worker_environment(self._config)
-        self.secrets.learn_environment(environment)
+        environment = self._new_environment()
         problems = await self._problems(environment)
         if not problems:
             self.generation += 1
@@ -71,6 +70,11 @@ class SpawnLauncher:
 
     async def aclose(self) -> None:
         self._starter.close()
+
+    def _new_environment(self) -> dict[str, str]:
+        environment = worker_environment(self._config)
+        self.secrets.learn_environment(environment)
+        return environment
 
     async def _problems(self, environment: dict[str, str]) -> tuple[str, ...]:
         limits = limit_problems(self._config)

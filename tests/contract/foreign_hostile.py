@@ -78,12 +78,6 @@ def stderr_lines(call):
     flood(b"\n" * MEGABYTE, fd=2)
 
 
-def answers_without_stdin(call):
-    """Whoever writes to it finds the pipe broken, and much to read."""
-    os.close(0)
-    flood(frame(b'{"id":%d,"event":""}' % call) * 1000)
-
-
 def answers_after_its_end(call):
     """A child of its own, in another process group, writes on when it has ended."""
     if os.fork() == 0:

@@ -1,7 +1,7 @@
 """A foreign bridge that puts its environment and what it is sent wherever it can.
 
-The first argument says how: "start" fails the handshake, "check" pretends to be
-an interpreter, and otherwise the command of a call says it.
+The first argument says how: "start" fails the handshake, "check" and "report"
+pretend to be an interpreter, and otherwise the command of a call says it.
 """
 
 import json
@@ -42,6 +42,10 @@ def fail(request, leak):
     told = dict.fromkeys(members, leak)
     answer({"id": request["id"], "success": False, "details": {leak: [leak]}, **told})
 
+
+if HOW == "report":
+    print(json.dumps({"problems": [KNOWN, "a problem"]}))
+    sys.exit(1)
 
 if HOW == "check":
     print(KNOWN, file=sys.stderr, flush=True)

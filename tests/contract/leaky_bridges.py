@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
+import threading
 import time
 from typing import Any
 
@@ -49,6 +51,17 @@ def fail_at_preload(options: dict[str, Any]) -> None:
     raise RuntimeError(f"{options} {known()}")
 
 
+in_hazards = Bridge()
+
+
+@in_hazards.preload
+def leave_hazards(options: dict[str, Any]) -> None:
+    """What keeps the process from being forked, and what it is, is told to people."""
+    key = options["token"][0]
+    threading.Thread(target=time.sleep, args=(3600,), name=f"thread {key}", daemon=True).start()
+    platform.python_version = lambda: key
+
+
 in_calls = Bridge()
 
 
@@ -71,5 +84,5 @@ def crash_with(said: str, api_key: str = "") -> None:
 @in_calls.command
 def print_it(said: str, api_key: str = "") -> dict[str, str]:
     say(f"{said}\n")
-    print(f"printed: {said}", file=sys.stderr, flush=True)
+    print(f"printed: {said.replace(SPLIT, '')}", file=sys.stderr, flush=True)
     return {"said": said}

@@ -49,7 +49,6 @@ FLOODS: list[tuple[str, type[PoolError]]] = [
     ("endless_frame", CallTimeout),
     ("stderr_bytes", CallTimeout),
     ("stderr_lines", CallTimeout),
-    ("answers_without_stdin", CallTimeout),
     ("answers_after_its_end", BrokenWorkerError),
     ("lines_after_its_end", BrokenWorkerError),
 ]

@@ -28,6 +28,13 @@ def victim() -> Iterator[int]:
     assert survived
 
 
+@pytest.fixture(autouse=True)
+def no_accident(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No callback of the loop raises: asyncio would log that."""
+    yield
+    assert not [r.getMessage() for r in caplog.get_records("call") if r.name == "asyncio"]
+
+
 def lying(vice: str, victim: int, start_timeout: float = 5.0) -> WorkerPool:
     options = {"vice": vice, "victim": victim}
     return WorkerPool(

@@ -30,6 +30,7 @@ from pool import (
 )
 from tests.contract.leaky_bridges import SPLIT
 from tests.contract.pools import until
+from tests.contract.raw_client import RawClient
 
 HERE = Path(__file__).parent
 BRIDGES = "tests.contract.leaky_bridges"
@@ -62,14 +63,12 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """All that was logged, which is looked through at the end."""
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """All that was logged is looked through at the end."""
     caplog.set_level(logging.DEBUG)
-    texts: list[str] = []
-    yield texts
-    texts += [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
-    texts += [record.exc_text or "" for record in caplog.records]
-    assert_clean(texts)
+    yield
+    records = caplog.get_records("call")
+    assert_clean([f"{record.getMessage()} {record.__dict__}" for record in records])
 
 
 def assert_clean(texts: list[str]) -> None:
@@ -132,16 +131,26 @@ async def test_a_preload_that_fails_tells_no_secrets() -> None:
     assert_clean([*all_of(caught.value), *caught.value.problems])
 
 
-async def test_an_interpreter_that_is_none_tells_no_secrets(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("start_method", "how"), [("spawn", "check"), ("spawn", "report"), ("forkserver", "check")]
+)
+async def test_an_interpreter_that_is_none_tells_no_secrets(
+    tmp_path: Path, start_method: str, how: str
+) -> None:
     python = tmp_path / "python"
-    script = HERE / "foreign_leaky.py"
-    python.write_text(f"#!/bin/sh\nexec {sys.executable} {script} check\n")
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} {HERE / 'foreign_leaky.py'} {how}\n")
     python.chmod(0o700)
-    for start_method in ("spawn", "forkserver"):
-        async with leaky("in_calls", start_method=start_method, python=str(python)) as pool:
-            with pytest.raises(EnvironmentInvalid, match="PLANTED_API_KEY") as caught:
-                await pool.call("anything")
-        assert_clean([*all_of(caught.value), *caught.value.problems])
+    async with leaky("in_calls", start_method=start_method, python=str(python)) as pool:
+        with pytest.raises(EnvironmentInvalid, match="PLANTED_API_KEY") as caught:
+            await pool.call("anything")
+    assert_clean([*all_of(caught.value), *caught.value.problems])
+
+
+async def test_hazards_tell_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    async with leaky("in_hazards") as pool:
+        await pool.wait_ready()
+        assert pool.stats().start_method == "spawn"
+    assert f"thread {HIDDEN}" in caplog.text
 
 
 async def test_a_foreign_handshake_that_fails_tells_no_secrets() -> None:
@@ -253,10 +262,11 @@ async def test_a_pool_and_its_settings_show_none_of_it() -> None:
     assert_clean([repr(pool), repr(pool._config), str(vars(pool))])
 
 
+@either_way
 async def test_values_that_are_set_later_are_known_after_a_reload(
-    monkeypatch: pytest.MonkeyPatch,
+    start_method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with leaky("in_calls") as pool:
+    async with leaky("in_calls", start_method=start_method) as pool:
         await pool.call("print_it", ARGS)
         monkeypatch.setenv("LATER_KEY", "sk-planted-later")
         await pool.reload()
@@ -269,13 +279,13 @@ async def test_values_that_are_set_later_are_known_after_a_reload(
 # The command line
 
 
-@pytest.mark.parametrize(("name", "format_"), [("at_preload", "text"), ("in_calls", "json")])
+@pytest.mark.parametrize(("name", "format_"), [("at_preload", "text"), ("in_hazards", "json")])
 def test_the_doctor_tells_no_secrets(name: str, format_: str) -> None:
     options = ["--options", json.dumps(OPTIONS), "--format", format_]
     command = [sys.executable, "-m", "pool", "doctor", f"{BRIDGES}:{name}", *options]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert_clean([done.stdout, done.stderr])
-    assert (HIDDEN in done.stdout) is (name == "at_preload")
+    assert HIDDEN in done.stdout
 
 
 def test_the_stress_command_tells_no_secrets() -> None:
@@ -284,3 +294,23 @@ def test_the_stress_command_tells_no_secrets() -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert_clean([done.stdout, done.stderr])
     assert HIDDEN in done.stderr
+
+
+# The bridge's own side: whoever drives it need not be a pool of ours
+
+
+def test_a_bridge_that_is_driven_by_others_tells_no_secrets() -> None:
+    with RawClient(f"{BRIDGES}:in_calls", env=ADDED) as client:
+        client.send("ping", {"initialization": True, "options": OPTIONS})
+        assert client.read()["success"]
+        said = f"{CALLED} in-the-list"
+        client.send("raise_it", {"said": said, "api_key": CALLED})
+        reply = client.read()
+    assert reply["error"].startswith(f"{HIDDEN} {HIDDEN} {{")
+    assert_clean([json.dumps(reply)])
+
+
+def test_options_are_known_when_the_start_up_fails() -> None:
+    with RawClient(f"{BRIDGES}:at_start", env=ADDED) as client:
+        client.send("ping", {"initialization": True, "options": OPTIONS})
+        assert_clean([json.dumps(client.read())])

@@ -177,6 +177,14 @@ def test_definitions_are_bounded_in_bytes_and_the_oldest_make_room() -> None:
     assert versions(tell(store, "c", store.attach())) == {"c": "2"}
 
 
+def test_a_large_definition_makes_as_many_go_as_it_takes() -> None:
+    store = SessionStore(max_bytes=10_000)
+    for key in "abcdefgh":
+        store.learn("s", other, Changes(Definition(key, "1", Raw(b"x" * 1_000))), 0.0)
+    store.learn("s", other, Changes(Definition("large", "1", Raw(b"x" * 7_000))), 0.0)
+    assert list(versions(tell(store, "s", store.attach()))) == ["g", "h", "large"]
+
+
 def test_a_definition_that_alone_is_too_large_is_not_kept() -> None:
     store = SessionStore(max_bytes=1_000)
     store.learn("s", other, Changes(Definition("a", "1", Raw(b"x" * 1_000))), 0.0)
@@ -201,3 +209,13 @@ def test_sessions_with_nothing_but_tombstones_go_when_these_are_too_many() -> No
         store.learn(str(number), seen, forgets("a"), 0.0)
     assert len(store._sessions) <= sessions.MAX_TOMBSTONES
     assert "0" in tell(store, "s", seen).forget_sessions
+
+
+def test_what_is_defined_again_has_no_tombstone_any_more() -> None:
+    store = SessionStore(max_definitions=2 * sessions.MAX_TOMBSTONES)
+    seen = store.attach()
+    store.learn("s", seen, defines("a"), 0.0)
+    for number in range(sessions.MAX_TOMBSTONES + 1):
+        for changes in (defines(str(number)), forgets(str(number)), defines(str(number))):
+            store.learn("s", other, changes, 0.0)
+    assert tell(store, "s", seen).forget_sessions == []
