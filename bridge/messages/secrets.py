@@ -24,8 +24,9 @@ MOST = 1_000
 """Values remembered of what was kept and of what calls carried, each; the oldest go first."""
 
 _SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|credential")
-_API_KEY = b'"api_key"'
-_API_KEY_MEMBER = re.compile(rb'"api_key"\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")')
+_API_KEY_MEMBER = re.compile(
+    rb'"[\w.-]{0,64}(?:api_key|apiKey|API_KEY)"\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")'
+)
 
 
 def looks_secret(name: str) -> bool:
@@ -44,6 +45,7 @@ class Secrets:
         self._kept: dict[str, frozenset[str]] = {}
         self._carried: dict[str, frozenset[str]] = {}
         self._forms: frozenset[str] | None = frozenset()
+        self._longest = 0
 
     # Learning
 
@@ -64,8 +66,12 @@ class Secrets:
             self._learn(self._kept, text)
 
     def learn_arguments(self, encoded: bytes) -> None:
-        """Remember the `api_key` members of a call, given as JSON; next to free without one."""
-        if _API_KEY in encoded:
+        """Remember the texts of a call, given as JSON, under names such as `openai_api_key`.
+
+        Those that end in `api_key`, `apiKey` or `API_KEY`. Next to free without one.
+        """
+        # Each call comes through here, twice: three searches cost less than a generator.
+        if b'api_key"' in encoded or b'apiKey"' in encoded or b'API_KEY"' in encoded:
             for text in _API_KEY_MEMBER.findall(encoded):
                 self._learn(self._carried, _decoded(text))
 
@@ -106,7 +112,8 @@ class Secrets:
     @property
     def longest(self) -> int:
         """Characters of the longest text that is looked for."""
-        return max(map(len, self._all_forms()), default=0)
+        self._all_forms()
+        return self._longest
 
     def _hide_in(self, value: Any) -> Any:
         match value:
@@ -131,6 +138,7 @@ class Secrets:
     def _all_forms(self) -> frozenset[str]:
         if self._forms is None:
             self._forms = frozenset().union(*self._kept.values(), *self._carried.values())
+            self._longest = max(map(len, self._forms), default=0)
         return self._forms
 
 

@@ -81,6 +81,20 @@ def test_the_api_key_of_a_call_is_learned(key: str, ascii_only: bool) -> None:
     assert secrets.hide(f"{key.strip()}, not this one") == f"{HIDDEN}, not this one"
 
 
+@pytest.mark.parametrize("name", ["openai_api_key", "x.api_key", "apiKey", "OPENAI_API_KEY"])
+def test_names_that_end_like_it_are_learned_too(name: str) -> None:
+    secrets = Secrets()
+    secrets.learn_arguments(json.dumps({"environment": {name: KEY}}).encode())
+    assert secrets.hide(KEY) == HIDDEN
+
+
+def test_a_name_of_any_length_is_looked_through_in_linear_time() -> None:
+    secrets = Secrets()
+    secrets.learn_arguments(b'"' + b"x" * 1_000_000 + b'api_key":"' + KEY.encode() + b'"')
+    secrets.learn_arguments(b'"' * 1_000_000 + b'api_key":')
+    assert secrets.longest == 0
+
+
 @pytest.mark.parametrize("value", [b"5", b'"\\x"', b'"\xff\xff"', b'"'])
 def test_an_api_key_that_is_no_text_is_passed_over(value: bytes) -> None:
     secrets = Secrets()
