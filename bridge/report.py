@@ -34,7 +34,8 @@ def report(call_id: int | None, error: BaseException) -> Failure:
         return failure(call_id, "the call was cancelled", "Cancelled")
     text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     details = _details_of(error)
-    return failure(call_id, message, type(error).__name__, _sendable(text), details)
+    name = _sendable(type(error).__name__)
+    return failure(call_id, message, name, _sendable(text), details)
 
 
 def _free_memory(error: BaseException) -> None:

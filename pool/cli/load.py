@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pool import BrokenWorkerError, PoolSaturated, RemoteError, RequestError, WorkerPool
-from pool.cli.measured import Measured
+from pool.cli.measured import Measured, count_error
 from pool.cli.operations import Call, Operation
 
 TICK = 0.001
@@ -124,7 +125,7 @@ class LoadRun:
             measured.shed += 1
             measured.refusals.add(self._now() - intended)
         except Exception as error:  # a foreign bridge may answer anything
-            measured.errors[_name_of(error)] += 1
+            _count(measured.errors, error)
         else:
             measured.successful += 1
             measured.latencies.add(self._now() - intended)
@@ -166,19 +167,17 @@ class LoadRun:
         """Make calls within what is left of the operation's time, and count their outcomes."""
 
         async def counted(command: str, args: Mapping[str, Any]) -> Any:
-            outcome = "ok"
             try:
-                return await call(command, args, timeout=max(0.0, ends - self._now()))
+                result = await call(command, args, timeout=max(0.0, ends - self._now()))
             except BaseException as error:
-                outcome = _name_of(error)
+                _count(self.measured.calls, error)
                 raise
-            finally:
-                self.measured.calls[outcome] += 1
+            self.measured.calls["ok"] += 1
+            return result
 
         return counted
 
 
-def _name_of(error: BaseException) -> str:
-    if isinstance(error, RemoteError) and error.error_type:
-        return f"RemoteError:{error.error_type}"
-    return type(error).__name__
+def _count(counts: Counter[str], error: BaseException) -> None:
+    told = error.error_type if isinstance(error, RemoteError) else None
+    count_error(counts, type(error).__name__, told or "")

@@ -15,6 +15,17 @@ KEPT = 100_000
 in a hundred, the square root of p (1 - p) / n."""
 
 
+MAX_NAMES = 100
+"""Names of errors that are counted apart: a bridge may report each under a name of its own."""
+
+
+def count_error(counts: Counter[str], kind: str, told: str = "") -> None:
+    """Count an error under its kind and what the bridge told of it, if there is room for that."""
+    shown = "".join(char if char.isprintable() else "?" for char in told)
+    name = f"{kind}:{shown}" if shown else kind
+    counts[name if name in counts or len(counts) < MAX_NAMES else kind] += 1
+
+
 class Samples:
     """A series of any length in bounded memory.
 

@@ -120,5 +120,5 @@ def _read_line(line: str, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: an object of inputs is expected, not {value!r}")
+        raise ValueError(f"{where}: an object of inputs is expected, not a {type(value).__name__}")
     return value

@@ -9,6 +9,7 @@ from typing import Any, TypeVarTuple
 
 from bridge.frames import encode
 from bridge.messages import is_object, to_json
+from bridge.messages.secrets import Secrets
 from pool.output import log_lines_of
 from pool.testing.agenda import Agenda
 from pool.testing.inbox import Inbox
@@ -27,7 +28,7 @@ class Child:
     Whatever it does after its end, or where nobody can hear it, does nothing.
     """
 
-    def __init__(self, name: str, pid: int, script: Script, world: World) -> None:
+    def __init__(self, name: str, pid: int, script: Script, world: World, secrets: Secrets) -> None:
         self.name = name
         self.script = script
         self.requests: list[Request] = []
@@ -37,7 +38,7 @@ class Child:
         self.has_grandchild = False
         """Whether another process holds its pipes open until the group is killed, at the reap."""
         self.process = ScriptedProcess(pid, self._on_sigterm, self._on_sigkill)
-        self.stderr = ScriptedStderr(log_lines_of(name))
+        self.stderr = ScriptedStderr(secrets, log_lines_of(name))
         self.stdin = Pipe(world, CAPACITY)
         self.stdout = Pipe(world, UNLIMITED)
         self._world = world

@@ -155,7 +155,8 @@ class ScriptedLauncher:
             self._launching.remove(worker)
 
     def _start(self, worker: str, script: Script, template: _Template, generation: int) -> Launched:
-        child = Child(worker, FIRST_PID + len(self.children), script, self._world)
+        pid = FIRST_PID + len(self.children)
+        child = Child(worker, pid, script, self._world, self.secrets)
         self.children.append(child)
         template.children.append(child)
         child.process.has_lost_template = self._forks and template.is_lost

@@ -7,6 +7,7 @@ from typing import Unpack
 
 from pool.config import PoolOptions
 from pool.launch import Launcher
+from pool.launch.command import secrets_of, worker_environment
 from pool.pool import WorkerPool
 from pool.testing.launcher import ScriptedLauncher
 
@@ -16,6 +17,7 @@ class ScriptedPool(WorkerPool):
 
     `options` are those of `WorkerPool`. `size` and `start_concurrency` are 2
     unless they are set, so that no test depends on the machine's processors.
+    What is secret is hidden as with real children.
     `seed` is what the pool's own chance (jitter) is drawn from.
     """
 
@@ -29,4 +31,6 @@ class ScriptedPool(WorkerPool):
 
     def _launcher(self) -> Launcher:
         self._scripted.max_frame_bytes = self._config.max_frame_bytes
+        self._scripted.secrets = secrets_of(self._config)
+        self._scripted.secrets.learn_environment(worker_environment(self._config))
         return self._scripted

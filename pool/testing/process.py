@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from bridge.messages.secrets import Secrets
+from pool.lines import Lines
 from pool.output import KEPT
 from pool.testing.pipes import Pipe
 
@@ -40,26 +42,34 @@ class ScriptedProcess:
 
 
 class ScriptedStderr:
-    """What a child said, the last 64 KiB of it, passed on line by line."""
+    """What a child said, the last 64 KiB of it, passed on line by line; without secrets."""
 
-    def __init__(self, on_line: Callable[[str], None] | None) -> None:
+    def __init__(self, secrets: Secrets, on_line: Callable[[str], None] | None) -> None:
         self.is_closed = False
+        self._secrets = secrets
         self._on_line = on_line
+        self._lines = Lines(secrets)
         self._said = ""
 
     def say(self, text: str) -> None:
         if self.is_closed:
             return
-        self._said = (self._said + text)[-KEPT:]
-        if self._on_line is not None:
-            for line in text.splitlines():
-                self._on_line(line)
+        # What is kept beyond what is shown: a secret may begin there.
+        self._said = (self._said + text)[-2 * KEPT :]
+        self._pass_on(self._lines.feed(text.encode("utf-8", "surrogateescape")))
 
     def tail(self) -> str:
-        return self._said
+        return self._secrets.hide(self._said, max(0, len(self._said) - KEPT))
 
     def close(self) -> None:
-        self.is_closed = True
+        if not self.is_closed:
+            self.is_closed = True
+            self._pass_on(self._lines.end())
+
+    def _pass_on(self, lines: list[str]) -> None:
+        if self._on_line is not None:
+            for line in lines:
+                self._on_line(line)
 
 
 class ScriptedEnds:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the pool asked; `others` are the members beside id, command and args."""
+    """What the pool asked; `others` are the members beside id, command and args.
+
+    Its `repr` has neither these nor the arguments, in which there may be secrets.
+    """
 
     id: int
     command: str
-    args: dict[str, Any]
-    others: dict[str, Any] = field(default_factory=dict)
+    args: dict[str, Any] = field(repr=False)
+    others: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Script:

@@ -76,6 +76,12 @@ def raise_it(said: str, api_key: str = "") -> None:
 
 
 @in_calls.command
+def raise_as(said: str, api_key: str = "") -> None:
+    """Raise an error whose very name is a secret."""
+    raise type(f"Error {said} {os.environ['PLANTED_API_KEY']}", (Exception,), {})
+
+
+@in_calls.command
 def crash_with(said: str, api_key: str = "") -> None:
     say(f"{known()}\n{said}\n")
     os._exit(3)

@@ -17,7 +17,9 @@ import pytest
 
 from bridge.messages.secrets import HIDDEN
 from pool import (
+    Breaker,
     BrokenWorkerError,
+    CircuitOpen,
     EnvironmentInvalid,
     PoolError,
     PoolTimeout,
@@ -239,7 +241,43 @@ async def test_arguments_that_cannot_be_encoded_are_not_quoted() -> None:
             assert_clean(["".join(traceback.format_exception(caught.value))])
 
 
+async def test_a_circuit_that_opens_tells_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    async with foreign("call", breaker=Breaker(failures=1)) as pool:
+        with pytest.raises(RemoteError):
+            await pool.call("fail", ARGS)
+        with pytest.raises(CircuitOpen, match="the last with RemoteError") as caught:
+            await pool.call("fail", ARGS)
+    assert_clean(all_of(caught.value))
+    assert "keep failing, the last with RemoteError" in caplog.text
+
+
+async def test_a_call_that_is_made_again_tells_no_secrets() -> None:
+    async with leaky("in_calls") as pool:
+        with pytest.raises(BrokenWorkerError) as caught:
+            await pool.call("crash_with", ARGS, idempotent=True, attempts=2)
+    assert any("has cost 2 workers" in text for text in all_of(caught.value))
+    assert_clean(all_of(caught.value))
+
+
+async def test_a_limit_that_is_met_tells_no_secrets() -> None:
+    async with leaky("at_start", max_open_files=32, niceness=1, max_restarts=0) as pool:
+        with pytest.raises(WorkerStartError) as caught:
+            await pool.call("anything")
+    assert_clean(all_of(caught.value))
+
+
 # Logs
+
+
+async def test_a_lease_held_too_long_is_reported_without_secrets(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool = leaky("in_calls", leak_threshold=0.01)
+    async with pool, pool.checkout() as worker:  # taken with api_key="sk-planted-here"
+        await worker.call("print_it", ARGS)
+        await until(pool, lambda stats: stats.leaks == 1)
+    assert "has been lent for" in caplog.text
+    assert "test_a_lease_held_too_long" in caplog.text
 
 
 @either_way
@@ -294,6 +332,19 @@ def test_the_stress_command_tells_no_secrets() -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert_clean([done.stdout, done.stderr])
     assert HIDDEN in done.stderr
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "csv"])
+def test_a_report_of_failures_tells_no_secrets(tmp_path: Path, format_: str) -> None:
+    inputs = tmp_path / "in.jsonl"
+    inputs.write_text(json.dumps(ARGS))
+    options = {"--bridge": f"{BRIDGES}:in_calls", "--command": "raise_as", "--inputs": str(inputs)}
+    more = {"--operations": "20", "--chaos": "kill", "--chaos-every": "0.05", "--format": format_}
+    arguments = [word for pair in {**options, **more}.items() for word in pair]
+    command = [sys.executable, "-m", "pool", "stress", *arguments, "--log-level", "debug"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+    assert_clean([done.stdout, done.stderr])
+    assert f"RemoteError:Error the call said {HIDDEN}" in done.stdout
 
 
 # The bridge's own side: whoever drives it need not be a pool of ours

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from pool.cli import measured
-from pool.cli.measured import Availability, Samples
+from pool.cli.measured import MAX_NAMES, Availability, Samples, count_error
 
 
 def test_a_series_keeps_every_value_up_to_its_bound() -> None:
@@ -41,3 +43,20 @@ def test_where_no_worker_ever_served_there_is_no_share() -> None:
     available.see(0, 0)
     available.see(9, 0)
     assert available.mean is None
+
+
+def test_names_that_a_bridge_makes_up_are_bounded() -> None:
+    counts: Counter[str] = Counter(ok=3)
+    for number in range(10_000):
+        count_error(counts, "RemoteError", f"made up {number}")
+    count_error(counts, "RemoteError", "made up 0")
+    count_error(counts, "CallTimeout")
+    assert len(counts) == MAX_NAMES + 2
+    assert (counts["RemoteError:made up 0"], counts["CallTimeout"], counts["ok"]) == (2, 1, 3)
+    assert counts.total() == 10_005
+
+
+def test_a_name_cannot_steer_a_terminal() -> None:
+    counts: Counter[str] = Counter()
+    count_error(counts, "RemoteError", "a\x1b[2J\nb")
+    assert [*counts] == ["RemoteError:a?[2J?b"]

@@ -46,6 +46,11 @@ def test_secrets_of_the_environment_are_hidden_in_every_member() -> None:
     assert "hush" not in str(reply["traceback"])
 
 
+def test_the_name_of_an_error_is_looked_through_too() -> None:
+    kind = type("Error_hush-hush-hush", (Told,), {})
+    assert said(kind("no"))["error_type"] == "Error_[hidden]"
+
+
 def test_what_was_kept_and_carried_is_hidden_too() -> None:
     keep_secret("pin7")
     secrets.learn_arguments(b'{"id":1,"command":"c","args":{"api_key":"key-of-a-call"}}')

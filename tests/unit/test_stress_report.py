@@ -131,6 +131,14 @@ def test_bad_inputs_name_their_line(tmp_path: Path, text: str, said: str) -> Non
         read_inputs(path)
 
 
+def test_bad_inputs_are_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text('["api_key", "sk-1234567890"]')
+    with pytest.raises(ValueError, match="not a list") as caught:
+        read_inputs(path)
+    assert "sk-" not in str(caught.value)
+
+
 def test_the_shipped_questions_are_a_hundred_at_least() -> None:
     questions = read_inputs(Path(__file__).parents[2] / "examples/questions.jsonl")
     assert len({question["question"] for question in questions}) >= 100
