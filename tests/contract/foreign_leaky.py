@@ -59,6 +59,8 @@ while True:
     print(leak, file=sys.stderr, flush=True)
     if HOW == "start" or command in ("fail", "fail oddly"):
         fail(request, leak)
+    elif command == "fail as":
+        answer({"id": request["id"], "success": False, "error": "no", "error_type": said})
     elif command == "garbage":
         write(frame((said + leak).encode()))
         time.sleep(3600)

@@ -241,14 +241,21 @@ async def test_arguments_that_cannot_be_encoded_are_not_quoted() -> None:
             assert_clean(["".join(traceback.format_exception(caught.value))])
 
 
-async def test_a_circuit_that_opens_tells_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("command", "last"),
+    [("fail as", f"RemoteError (the call said {HIDDEN})"), ("garbage", "ProtocolError")],
+)
+async def test_a_circuit_that_opens_tells_no_secrets(
+    command: str, last: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with foreign("call", breaker=Breaker(failures=1)) as pool:
-        with pytest.raises(RemoteError):
-            await pool.call("fail", ARGS)
-        with pytest.raises(CircuitOpen, match="the last with RemoteError") as caught:
-            await pool.call("fail", ARGS)
+        with pytest.raises((RemoteError, ProtocolError)):
+            await pool.call(command, ARGS)
+        with pytest.raises(CircuitOpen) as caught:
+            await pool.call(command, ARGS)
     assert_clean(all_of(caught.value))
-    assert "keep failing, the last with RemoteError" in caplog.text
+    assert f"the last with {last}; its circuit is open" in str(caught.value)
+    assert f"keep failing, the last with {last}; they are refused" in caplog.text
 
 
 async def test_a_call_that_is_made_again_tells_no_secrets() -> None:
