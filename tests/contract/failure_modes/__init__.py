@@ -23,7 +23,7 @@ class Shown:
 class ProvenBy:
     """A test that shows it at length."""
 
-    test: Callable[..., None]
+    test: Callable[..., object]
 
 
 Scenario = Callable[[], Awaitable[Shown]]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pool import WorkerPool
-from tests.contract import test_orphans
+from tests.contract import test_hostile, test_orphans
 from tests.contract.failure_modes import (
     SCENARIOS,
     ProvenBy,
@@ -25,6 +25,10 @@ from tests.contract.failure_modes import (
 )
 from tests.contract.pools import until
 from tests.contract.test_reload import Deployed
+
+SCENARIOS["A bridge floods or sends garbage"] = ProvenBy(
+    test_hostile.test_a_flood_ends_in_a_named_error
+)
 
 SCENARIOS["The application is killed"] = ProvenBy(
     test_orphans.test_nothing_is_left_two_seconds_after_the_parent_was_killed
