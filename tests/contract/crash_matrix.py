@@ -55,7 +55,7 @@ def unhurt(exits: str | None) -> Outcome:
 
 
 NONSENSE = Outcome(ProtocolError, "protocol", KILLED)
-SILENCE = Outcome(CallTimeout, "timeout")
+SILENCE = Outcome(CallTimeout, "timeout", request_sent=True)
 
 MATRIX: dict[str, dict[str, Outcome]] = {
     # In `on_start`; whoever waits for the worker learns why there is none.

@@ -18,6 +18,7 @@ import pytest
 from pool import CallTimeout, EnvironmentInvalid, Lease, RemoteError, WorkerPool, WorkerStartError
 from pool.config import PoolOptions
 from tests.contract.openai_server import USAGE, OpenAIServer, Refusal, answer_to
+from tests.contract.pools import until
 
 KEY = "sk-test-0123456789"
 
@@ -188,7 +189,6 @@ async def test_a_call_that_times_out_at_the_provider_costs_no_worker_once_it_ans
 ) -> None:
     async with dspy_pool(lm(server), late_reply_timeout=30.0) as pool:
         await create(pool)
-        [before] = pids(pool)
         held = server.hold()
         with pytest.raises(CallTimeout):
             await ask(pool, "late", timeout=0.2)
@@ -198,8 +198,9 @@ async def test_a_call_that_times_out_at_the_provider_costs_no_worker_once_it_ans
         held.release()
         reply = await ask(pool, "in time")
         assert reply["outputs"] == {"answer": answer_to("in time")}
-        assert before in pids(pool)
-        assert pool.stats().worker_exits == {}
+        await until(lambda: pool.stats().late_replies == 1)
+        # A replacement that was ready by then is one too many, and one of the two goes.
+        assert pool.stats().worker_exits.keys() <= {"unwanted"}
 
 
 # Which worker has which LM
