@@ -198,7 +198,7 @@ async def test_a_call_that_times_out_at_the_provider_costs_no_worker_once_it_ans
         held.release()
         reply = await ask(pool, "in time")
         assert reply["outputs"] == {"answer": answer_to("in time")}
-        await until(lambda: pool.stats().late_replies == 1)
+        await until(pool, lambda stats: stats.late_replies == 1)
         # A replacement that was ready by then is one too many, and one of the two goes.
         assert pool.stats().worker_exits.keys() <= {"unwanted"}
 
