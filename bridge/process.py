@@ -13,7 +13,7 @@ from bridge.wire import Wire
 
 
 def catch_signals() -> StopSignal:
-    """Ctrl-C is the parent's business; SIGTERM ends the process after its call."""
+    """Ctrl-C is the parent's business; SIGTERM ends the process after what it was sent."""
     stop = StopSignal()
     stop.install()
     return stop

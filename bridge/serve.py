@@ -7,14 +7,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from bridge.context import CallContext
 from bridge.ending import END_GRACE, exit_within
-from bridge.frames import FrameTooLarge
+from bridge.intake import Intake, Stop
 from bridge.messages import (
     ANONYMOUS,
     Failure,
@@ -31,15 +31,6 @@ from bridge.wire import ResultTooLarge, Wire
 
 SHORT = 100
 """Characters of an error that fit into the smallest frame that may be set."""
-
-
-class Stop(Protocol):
-    """What tells the loop to end after the present call."""
-
-    requested: bool
-
-    @property
-    def fd(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +79,9 @@ class Server:
     def __init__(self, bridge: Bridge, wire: Wire, stop: Stop, identity: Identity) -> None:
         self._bridge = bridge
         self._wire = wire
-        self._stop = stop
         self._identity = identity
         self._runner = SerialRunner()
+        self._intake = Intake(wire, stop, self._runner)
         self._started = False
         self._shut_down = False
 
@@ -98,7 +89,7 @@ class Server:
         """Serve until end of file, SIGTERM or `shutdown`; return the exit status."""
         status = 0
         try:
-            while not self._shut_down and (payload := self._receive()) is not None:
+            while not self._shut_down and (payload := self._next()) is not None:
                 self._serve(payload)
         except StartFailed as error:
             self._fail(error.reply)
@@ -111,19 +102,8 @@ class Server:
         self._runner.close()
         return status
 
-    def _receive(self) -> bytes | None:
-        while not self._stop.requested:
-            try:
-                payload = self._wire.next_payload()
-            except FrameTooLarge as error:
-                self._wire.send(failure(None, str(error), "FrameTooLarge"))
-                continue
-            if payload is not None:
-                return payload
-            self._runner.wait_readable((self._wire.read_fd, self._stop.fd))
-            if not self._stop.requested and not self._wire.read():
-                return None
-        return None
+    def _next(self) -> bytes | None:
+        return self._intake.next(has_started=self._started)
 
     def _serve(self, payload: bytes) -> None:
         secrets.learn_arguments(payload)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 
 from bridge.frames import FrameDecoder, FrameTooLarge, encode
 from bridge.messages import Failure, Item, Success, to_json
 
 _READ_SIZE = 64 * 1024
+"""What a pipe holds, unless it was told otherwise (pipe(7))."""
 
 
 class ResultTooLarge(ValueError):
@@ -40,8 +42,14 @@ class Wire:
         """
         return self._decoder.next()
 
+    def is_readable(self) -> bool:
+        """Whether `read` would return at once."""
+        poll = select.poll()
+        poll.register(self.read_fd, select.POLLIN)
+        return bool(poll.poll(0))
+
     def read(self) -> bool:
-        """Read once; False at end of file."""
+        """Read once, all that a pipe holds; False at end of file."""
         data = os.read(self.read_fd, _READ_SIZE)
         self._decoder.feed(data)
         return bool(data)
@@ -53,6 +61,10 @@ class Wire:
         except FrameTooLarge as error:
             raise ResultTooLarge(f"the result is too large to send: {error}") from None
         self.write(frame)
+
+    def hang_up(self) -> None:
+        """Close the writing end: whoever is about to send a request sees that nobody answers it."""
+        os.close(self.write_fd)
 
     def write(self, data: bytes) -> None:
         """Write bytes as they are; raise `CutShort` where an exception, of a signal handler say,

@@ -42,6 +42,31 @@ def offspring(pid: int) -> set[int]:
     return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
+def stop(*pids: int) -> None:
+    """SIGSTOP, and wait until they have stopped; a signal takes its time to be delivered."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 5.0
+    while not all(state(pid) in "TZ" for pid in pids):
+        assert time.monotonic() < deadline, f"not all have stopped: {pids}"
+        time.sleep(0.001)  # /proc tells no event
+
+
+def go_on(*pids: int) -> None:
+    """SIGCONT to those that are still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def state(pid: int) -> str:
+    """The letter for a process's state, such as T for a stopped one; Z if it is gone too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
 def descriptors() -> dict[int, str]:
     """The open descriptors of this process and what they are."""
     found = {}
