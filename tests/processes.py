@@ -17,13 +17,13 @@ def mark_environment() -> None:
     os.environ[name] = value
 
 
-def marked() -> set[int]:
-    """The pids of all processes with our mark but this one; zombies have no environment."""
+def marked(mark: str = MARK) -> set[int]:
+    """The pids of all processes with a mark but this one; zombies have no environment."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with suppress(OSError):
-                if MARK.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                if mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
                     found.add(int(entry.name))
     return found
 
