@@ -24,7 +24,24 @@ def hold(fd: int) -> None:
     Ends the process at once if that has happened already, which no signal
     will tell any more.
     """
+    _hold_for(-os.getpgrp(), fd)
+
+
+def hold_in_new_session(fd: int) -> None:
+    """Leave the process group for a session of its own, and `hold` there.
+
+    The lifeline that the group may have does not reach this process any more
+    once it has left, and it may be stopped at any moment: so it holds `fd` for
+    itself alone before, and for its new group afterwards.
+    """
+    _hold_for(os.getpid(), fd)
+    os.setsid()
     fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpgrp())
+
+
+def _hold_for(owner: int, fd: int) -> None:
+    """`owner` is a process, or minus a group."""
+    fcntl.fcntl(fd, fcntl.F_SETOWN, owner)
     fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(fd, fcntl.F_GETFL)
     fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC)

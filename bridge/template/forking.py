@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from bridge.ending import drop_unwritable_output
-from bridge.lifeline import hold
+from bridge.lifeline import hold_in_new_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,7 @@ class Place:
 
 def settle(place: Place) -> None:
     """Become independent of the template, in the child, before any code of the user runs."""
-    # The lifeline kills the group, which until here is the template's.
-    os.setsid()
-    hold(place.lifeline)
+    hold_in_new_session(place.lifeline)
     os.dup2(place.stderr, 1)
     os.dup2(place.stderr, 2)
     os.close(place.stderr)

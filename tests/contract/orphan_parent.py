@@ -17,7 +17,7 @@ from typing import Any
 
 from pool import WorkerPool
 from tests.contract.pools import until
-from tests.processes import children
+from tests.processes import children, state
 
 VICIOUS = [sys.executable, str(Path(__file__).parent / "foreign_vicious.py")]
 FAULTY: dict[str, dict[str, Any]] = {
@@ -45,6 +45,8 @@ class Heard(logging.Handler):
 def make_pool(case: str, method: Any) -> WorkerPool:
     if case.startswith("foreign"):
         return WorkerPool(argv=VICIOUS, size=3)
+    if case == "stopped at birth":
+        return WorkerPool("tests.contract.stopped_at_birth", size=2, start_method=method)
     if case == "importing":
         return WorkerPool("tests.contract.slow_import", size=3, start_method=method)
     return WorkerPool("bridge.faulty", size=3, options=FAULTY.get(case), start_method=method)
@@ -55,6 +57,8 @@ async def reach_while_starting(case: str, pool: WorkerPool) -> None:
     asyncio.ensure_future(pool.wait_ready())  # noqa: RUF006
     if case == "importing":
         await importing.event.wait()
+    elif case == "stopped at birth":
+        await until(pool, lambda stats: any(state(w.pid) == "T" for w in stats.workers if w.pid))
     elif case != "validating":
         await until(pool, lambda stats: sum(bool(w.pid) for w in stats.workers) == 2)
 
@@ -80,7 +84,7 @@ async def reach(case: str, pool: WorkerPool) -> None:
 async def main(case: str, method: str) -> None:
     pool = make_pool(case, method)
     await pool.open()
-    if case in ("validating", "importing", "starting", "foreign starting"):
+    if case in ("validating", "importing", "starting", "foreign starting", "stopped at birth"):
         await reach_while_starting(case, pool)
     else:
         await reach(case, pool)

@@ -23,6 +23,7 @@ CASES = [
     *((phase, method) for phase in PHASES for method in ("spawn", "forkserver")),
     ("template killed", "forkserver"),
     ("template stopped", "forkserver"),
+    ("stopped at birth", "forkserver"),
     *((f"foreign {phase}", "argv") for phase in ("starting", "idle", "running")),
 ]
 
