@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from pool.config import PoolConfig
 from pool.errors import PoolClosed, WorkerStartError
@@ -19,7 +20,7 @@ from pool.ledger.rules import (
     decide,
     look_again_at,
 )
-from pool.lifecycle import SlotEvent, WorkerEvent
+from pool.lifecycle import PoolState, SlotEvent, WorkerEvent, WorkerState
 from pool.slots import Slot
 
 BEGIN = 1_000.0
@@ -78,6 +79,7 @@ class Keeper:
         self.waiting: list[Ticket] = []
         self.leases: list[Slot[Member]] = []
         self.abandoned: list[Slot[Member]] = []
+        self.done: list[Action[Member]] = []
         self.ledger.open()
         self.settle()
 
@@ -98,6 +100,7 @@ class Keeper:
         self._collect()
 
     def _carry_out(self, action: Action[Member]) -> None:
+        self.done.append(action)
         match action:
             case Start(stands_in):
                 self.started += 1
@@ -121,6 +124,11 @@ class Keeper:
     def _leave(self, worker: Member, event: WorkerEvent, reason: str) -> None:
         worker.leave(event, reason, self.now)
         self.ledger.leaves(worker)
+
+    def what_is_done(self) -> list[Action[Member]]:
+        """All that was done since this was asked last."""
+        done, self.done = self.done, []
+        return done
 
     def _collect(self) -> None:
         """Whoever was given a slot has it now."""
@@ -154,6 +162,8 @@ class Keeper:
     def checkout(self, timeout: float | None) -> Ticket | None:
         """Ask for a slot; None if refused at the door."""
         ticket = Ticket(None if timeout is None else self.now + timeout)
+        if self.ledger.life.state is PoolState.FAILED:
+            self._ring()  # the cool-down may be over
         if not self.ledger.life.takes_work:
             return None
         slot = self.ledger.take_idle(self.now)
@@ -228,8 +238,29 @@ class Keeper:
             self.ledger.validation_failed(lambda: PoolClosed("unfit"), self.now)
         self.settle()
 
+    def workers(self, *states: WorkerState) -> list[Member]:
+        """All who are not gone, or those in these states; the oldest first."""
+        return [w for w in self.ledger.roster if not states or w.state in states]
+
     # The end
 
     def close(self) -> None:
         self.ledger.close(self.now, lambda: PoolClosed("closed"))
         self.settle()
+
+
+def grown(workers: int, **settings: Any) -> Keeper:
+    """A keeper with so many workers in service, all spares too, and each has done its work."""
+    keeper = Keeper(PoolConfig(bridge="b", **{"start_concurrency": 8, **settings}))
+    keeper.ledger.validated()
+    keeper.settle()
+    for _ in range(workers):
+        keeper.checkout(None)
+    while starting := keeper.workers(WorkerState.STARTING):
+        keeper.ready(starting[0])
+    for slot in list(keeper.leases):
+        keeper.answer(slot)
+        keeper.give_back(slot)
+    assert keeper.ledger.counts().serving == workers
+    keeper.what_is_done()
+    return keeper

@@ -136,6 +136,4 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, database=None
-)
+TestBreaker.settings = settings(stateful_step_count=40, deadline=None, database=None)

@@ -1,0 +1,45 @@
+"""The pool's own requests, and what the handshake tells it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec import Raw
+
+from bridge.messages import Reply
+from pool.calls import Prepared
+from pool.requests import capabilities, catch_up, handshake, internal
+
+
+def said(request: Prepared) -> tuple[str, object, str]:
+    return request.command, json.loads(bytes(request.args)), request.session
+
+
+def test_an_internal_request_is_in_no_ones_session() -> None:
+    assert said(internal("shutdown")) == ("shutdown", {}, "anonymous")
+    assert said(internal("ping", {"a": 1})) == ("ping", {"a": 1}, "anonymous")
+
+
+def test_the_handshake_says_who_the_worker_is() -> None:
+    plain = {"initialization": True, "worker_id": "w-1"}
+    assert said(handshake("w-1", None)) == ("ping", plain, "anonymous")
+    assert said(handshake("w-1", {})) == ("ping", {**plain, "options": {}}, "anonymous")
+    assert said(handshake("w-1", {"a": 1}))[1] == {**plain, "options": {"a": 1}}
+
+
+def test_catching_up_is_a_ping_in_the_session() -> None:
+    assert said(catch_up("s")) == ("ping", {"session_id": "s"}, "s")
+
+
+@pytest.mark.parametrize(
+    ("result", "listed"),
+    [
+        (b'{"capabilities":["a","b"]}', ["a", "b"]),
+        (b"{}", []),
+        (b"null", []),
+        (b'{"capabilities":"all"}', []),
+    ],
+)
+def test_what_a_bridge_can_do_is_what_it_lists(result: bytes, listed: list[str]) -> None:
+    assert capabilities(Reply(1, True, Raw(result))) == listed
