@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pool.capacity import Counts, Limits, promotions, starts
+from pool.capacity import Counts, Limits, is_at_limit, promotions, starts, wanted
 
 LIMITS = Limits(size=8, overflow=4, start_concurrency=3)
 
@@ -25,6 +25,7 @@ LIMITS = Limits(size=8, overflow=4, start_concurrency=3)
         pytest.param(
             Counts(serving=7, busy=7, starting=1, waiting=5), 0, id="no overflow while one starts"
         ),
+        pytest.param(Counts(serving=9, busy=9), 0, id="overflow only for who waits"),
         pytest.param(Counts(serving=12, busy=12, waiting=50), 0, id="size and overflow bound all"),
         pytest.param(
             Counts(keep=8, serving=7, abandoned=1), 0, id="an abandoned worker is not replaced idly"
@@ -58,3 +59,26 @@ def test_starts(now: Counts, expected: int) -> None:
 )
 def test_a_spare_takes_the_place_of_whoever_is_missing(now: Counts, expected: int) -> None:
     assert promotions(LIMITS, now) == expected
+
+
+def test_overflow_that_works_is_not_wanted_without_demand() -> None:
+    assert wanted(LIMITS, Counts(serving=9, busy=9)) == 8
+    assert wanted(LIMITS, Counts(serving=9, busy=9, waiting=1)) == 10
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        pytest.param(Counts(serving=12), True, id="all that may be"),
+        pytest.param(Counts(serving=11), False, id="one more may serve"),
+        pytest.param(Counts(serving=7, starting=5), True, id="those under way are there"),
+        pytest.param(Counts(serving=12, reserve=2), False, id="spares may be started"),
+        pytest.param(Counts(serving=12, starting=2, reserve=2), True, id="spares start"),
+        pytest.param(Counts(serving=12, spare=2, reserve=2), True, id="spares stay spares"),
+        pytest.param(Counts(serving=11, spare=3, reserve=2), False, id="a spare may be promoted"),
+        pytest.param(Counts(serving=13, spare=2, reserve=2), True, id="more than may be"),
+        pytest.param(Counts(serving=12, spare=1, reserve=2), False, id="a spare may be started"),
+    ],
+)
+def test_at_the_limit_one_more_who_waits_changes_nothing(now: Counts, expected: bool) -> None:
+    assert is_at_limit(LIMITS, now) is expected

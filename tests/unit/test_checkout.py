@@ -68,12 +68,27 @@ def test_the_queue_has_a_limit() -> None:
     assert queue.is_full
 
 
+def test_the_queue_may_have_no_limit() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    queue.join(Ticket())
+    assert not queue.is_full
+
+
+def test_a_deadline_has_passed_at_its_instant() -> None:
+    queue: CheckoutQueue[str] = CheckoutQueue(None)
+    ticket = Ticket(deadline=2.0)
+    queue.join(ticket)
+    assert queue.offer("a", 2.0) is None
+    assert ticket.end == "expired"
+
+
 def test_who_had_a_turn_goes_in_front_and_over_the_limit() -> None:
     queue: CheckoutQueue[str] = CheckoutQueue(1)
-    queue.join(Ticket())
-    returning = Ticket()
+    waits, returning = Ticket(), Ticket()
+    queue.join(waits)
     queue.join(returning, in_front=True)
     assert queue.offer("a", 0.0) is returning
+    assert queue.offer("b", 0.0) is waits
 
 
 def test_a_withdrawn_slot_is_not_lent() -> None:

@@ -31,6 +31,38 @@ TABLES: list[tuple[dict[Any, Any], type[Enum], type[Enum]]] = [
     (POOL, PoolState, PoolEvent),
     (CIRCUIT, CircuitState, CircuitEvent),
 ]
+RULES = """
+worker
+    starting, handshaken: ready
+    starting, kill: killing
+    starting, exit: exited
+    ready, retire: retiring
+    ready, kill: killing
+    ready, exit: exited
+    retiring, kill: killing
+    retiring, exit: exited
+    killing, kill: killing
+    killing, exit: exited
+slot
+    free, lend: busy
+    busy, give back: free
+    busy, abandon: abandoned
+    abandoned, late reply: free
+pool
+    new, open: open
+    new, close: closed
+    open, crash loop: failed
+    failed, probe: open
+    open, drain: draining
+    failed, drain: draining
+    draining, drain: draining
+    draining, close: closed
+circuit
+    closed, trip: open
+    open, probe: half-open
+    half-open, trip: open
+    half-open, close: closed
+"""
 PAIRS = [
     (table, state, event)
     for table, states, events in TABLES
@@ -45,6 +77,14 @@ def test_a_pair_follows_its_table_or_raises(table: Any, state: Enum, event: Enum
     else:
         with pytest.raises(IllegalTransition, match=str(event)):
             advance(table, state, event)
+
+
+def test_these_are_the_rules() -> None:
+    lines = []
+    for name, (table, _, _) in zip(("worker", "slot", "pool", "circuit"), TABLES, strict=True):
+        rules = table.items()
+        lines += [name, *(f"    {a.value}, {event.value}: {b.value}" for (a, event), b in rules)]
+    assert lines == RULES.strip().splitlines()
 
 
 def test_an_exited_worker_stays_so() -> None:
