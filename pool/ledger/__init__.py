@@ -151,7 +151,7 @@ class Ledger(Generic[W]):
 
     def tick(self, now: float) -> None:
         """Take note of what time alone has changed."""
-        self.is_unsettled |= self.life.tick(now)
+        self.life.tick(now)
         if now >= self.restarts.not_before:
             self.life.probe()
         proof = self.proof_due_at()
@@ -202,7 +202,7 @@ class Ledger(Generic[W]):
         worker = slot.worker
         if worker.released:
             self.is_unsettled = True
-        elif worker.is_ready and worker.in_service:
+        elif worker.is_ready:
             self.lobby.offer(slot, now)
 
     def call_begins(self) -> None:
@@ -282,7 +282,6 @@ class Ledger(Generic[W]):
     def put_in_service(self, worker: W, now: float) -> None:
         """Lend its slots from here on."""
         worker.in_service = True
-        worker.stands_in = False
         for slot in worker.slots:
             self._offer(slot, now)
         self.keep = max(self.keep, min(self.limits.size, self.counts().serving))

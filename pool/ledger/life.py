@@ -53,8 +53,7 @@ class Life:
 
     def drain(self) -> None:
         """Take no new work."""
-        if self.state is not PoolState.DRAINING:
-            self.state = advance(POOL, self.state, PoolEvent.DRAIN)
+        self.state = advance(POOL, self.state, PoolEvent.DRAIN)
 
     def shut(self, hurry_at: float) -> None:
         """`drain`, but nobody waits any longer, and what runs only until `hurry_at`."""
@@ -72,9 +71,7 @@ class Life:
         self.drain()
         self.state = advance(POOL, self.state, PoolEvent.CLOSE)
 
-    def tick(self, now: float) -> bool:
-        """Take note of the time; True if that has changed anything."""
-        if self.is_hurried or self.hurry_at is None or now < self.hurry_at:
-            return False
-        self.is_hurried = True
-        return True
+    def tick(self, now: float) -> None:
+        """Take note of the time."""
+        if self.hurry_at is not None and now >= self.hurry_at:
+            self.is_hurried = True

@@ -32,8 +32,8 @@ class Roster(Generic[W]):
         del self._workers[worker.name]
 
     def spares(self) -> list[W]:
-        """The workers that are ready and held back, but for those who stand in for others."""
-        return [w for w in self if w.is_spare and not w.stands_in and not w.released]
+        """The workers that are ready and held back."""
+        return [w for w in self if w.is_spare and not w.released]
 
     def due(self) -> list[W]:
         """The workers that are to be replaced and still serve."""

@@ -84,7 +84,7 @@ def decide(ledger: Ledger[W], now: float) -> list[Action[W]]:
 
 def look_again_at(ledger: Ledger[W], now: float) -> float | None:
     """The instant at which time alone may have changed what is to be done; None is never."""
-    instants = [ledger.life.hurry_at, ledger.proof_due_at(), _next_start(ledger, now)]
+    instants = [ledger.life.hurry_at, ledger.proof_due_at(), _next_start(ledger)]
     instants += _next_dismissals(ledger, now)
     instants += _next_birthdays(ledger)
     instants += _end_of_patience(ledger)
@@ -158,7 +158,7 @@ def _next_dismissals(ledger: Ledger[W], now: float) -> Iterator[float | None]:
     if linger is None:
         return
     for worker in ledger.roster:
-        if worker.in_service and not worker.released:
+        if worker.in_service:
             # One that is busy cannot have idled long enough any earlier.
             yield (worker.last_active if worker.is_idle else now) + linger
 
@@ -185,7 +185,7 @@ def _finish_released(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
 
 def _next_birthdays(ledger: Ledger[W]) -> Iterator[float | None]:
     for worker in ledger.roster:
-        if worker.term.age is not None and worker.is_there and not worker.due:
+        if worker.term.age is not None:
             yield worker.launched_at + worker.term.age
 
 
@@ -232,10 +232,10 @@ def _end_of_patience(ledger: Ledger[W]) -> Iterator[float]:
 
 def _start_missing(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
     """As many as are missing, and limits and back-off allow."""
+    if not _may_start(ledger, now):
+        return
     counts = ledger.counts()
     missing = starts(ledger.limits, counts)
-    if not missing or not _may_start(ledger, now):
-        return
     at_most = ledger.restarts.at_most
     if at_most is not None:
         missing = min(missing, at_most - counts.starting)
@@ -257,7 +257,7 @@ def _may_start(ledger: Ledger[W], now: float) -> bool:
     return ledger.fitness is Fitness.FIT and now >= ledger.restarts.not_before
 
 
-def _next_start(ledger: Ledger[W], now: float) -> float | None:
+def _next_start(ledger: Ledger[W]) -> float | None:
     if not starts(ledger.limits, ledger.counts()) and not ledger.roster.due():
         return None
     if ledger.fitness is Fitness.UNFIT:
