@@ -80,13 +80,13 @@ def test_a_success_forgets_all_failures() -> None:
     restarts = policy(max_restarts=1)
     for now in (0.0, 1.0):
         restarts.failed(now, cause("before"))
-    assert restarts.in_crash_loop
+    looping = [restarts.in_crash_loop]
     restarts.succeeded()
-    assert not restarts.in_crash_loop
+    looping.append(restarts.in_crash_loop)
     assert (restarts.not_before, restarts.at_most) == (0.0, None)
     assert (restarts.failed_at, restarts.last_cause) == (None, None)
     restarts.failed(2.0, cause("after"))
-    assert not restarts.in_crash_loop
+    assert [*looping, restarts.in_crash_loop] == [True, False, False]
     assert restarts.restarts_in_window(2.0) == 1
     assert 2.05 <= restarts.not_before <= 2.1
     assert "First cause: after" in str(restarts.refusal("p", 2.0))

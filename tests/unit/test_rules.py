@@ -22,6 +22,7 @@ from pool.ledger.rules import (
     look_again_at,
 )
 from pool.lifecycle import PoolState, WorkerState
+from pool.restarts import EARLY_LOSS
 from pool.slots import Slot
 from tests.unit.ledger_keeper import Keeper, Ticket, grown
 
@@ -87,7 +88,6 @@ def test_nothing_is_done_before_it_is_open_or_once_it_is_closed() -> None:
     assert decide(ledger, 0.0) == []
     ledger.open()
     assert decide(ledger, 0.0) == [Validate()]
-    ledger.add(Member("w", 1, ledger.new_term(), 0.0))
     ledger.closed(lambda: PoolClosed("closed"))
     assert decide(ledger, 0.0) == []
 
@@ -133,6 +133,17 @@ def test_spares_are_no_more_than_wanted() -> None:
     assert Release(second, "unwanted") in keeper.what_is_done()
 
 
+def test_a_spare_does_not_idle() -> None:
+    keeper = grown(1, size=1, spares=1, idle_timeout=10.0)
+    slot = lend(keeper)
+    keeper.pass_time(6.0)
+    assert again_in(keeper) == 10.0
+    keeper.pass_time(6.0)
+    keeper.give_back(slot)
+    keeper.pass_time(1.0)
+    assert keeper.what_is_done() == []
+
+
 # Idle workers
 
 
@@ -156,7 +167,7 @@ def test_within_size_idle_workers_stay_unless_told_otherwise() -> None:
 
 def test_above_size_one_that_idles_lingers_then_goes() -> None:
     keeper = grown(3, size=2, overflow=1)
-    assert again_in(keeper) == OVERFLOW_LINGER
+    assert again_in(keeper) == OVERFLOW_LINGER == 30.0
     keeper.pass_time(OVERFLOW_LINGER - 0.5)
     assert keeper.what_is_done() == []
     keeper.pass_time(0.5)
@@ -184,6 +195,17 @@ def test_who_was_dismissed_is_not_replaced() -> None:
     assert keeper.workers() == []
 
 
+def test_who_is_on_its_way_out_is_not_said_to_have_idled() -> None:
+    keeper = grown(2, size=2, idle_timeout=10.0)
+    slots = [lend(keeper), lend(keeper)]
+    resize(keeper, 1)
+    keeper.pass_time(20.0)
+    keeper.what_is_done()
+    leaving = next(slot for slot in slots if slot.worker.released)
+    keeper.give_back(leaving)
+    assert keeper.what_is_done() == [Retire(leaving.worker, "unwanted")]
+
+
 # Surplus
 
 
@@ -206,6 +228,17 @@ def test_overflow_is_no_surplus() -> None:
     keeper = grown(3, size=3)
     resize(keeper, 1, overflow=2)
     assert keeper.what_is_done() == []
+
+
+def test_a_spare_is_no_surplus_however_long_it_has_idled() -> None:
+    keeper = grown(2, size=2, spares=1)
+    slots = [lend(keeper), lend(keeper)]
+    keeper.pass_time(1.0)
+    for slot in slots:
+        keeper.give_back(slot)
+    resize(keeper, 1)
+    (released,) = (w for w in keeper.workers() if w.released)
+    assert released.in_service
 
 
 def test_who_is_too_many_and_busy_finishes_its_call() -> None:
@@ -294,6 +327,16 @@ def test_who_is_due_with_an_abandoned_call_just_goes() -> None:
     assert keeper.what_is_done() == [Retire(slot.worker, "recycled_age")]
 
 
+def test_who_is_gone_already_is_not_released() -> None:
+    keeper = grown(2, size=2)
+    slot = lend(keeper)
+    keeper.abandon(slot)
+    keeper.lose(slot.worker, "timeout")
+    keeper.what_is_done()
+    make_due(keeper, slot.worker)
+    assert keeper.what_is_done() == []
+
+
 def test_beyond_size_the_oldest_with_an_abandoned_call_is_killed() -> None:
     keeper = grown(2, size=2)
     first, _ = keeper.workers()
@@ -324,6 +367,21 @@ def test_a_stand_in_goes_when_the_pool_drains() -> None:
     keeper.ledger.drain()
     keeper.settle()
     assert keeper.what_is_done()[1:] == [Kill(stand_in, "unwanted", NOT_WANTED)]
+
+
+def test_nobody_is_replaced_in_a_pool_that_drains() -> None:
+    keeper = grown(1, size=1)
+    slot = lend(keeper)
+    keeper.ledger.drain()
+    make_due(keeper, slot.worker)
+    assert keeper.what_is_done() == []
+
+
+def test_who_serves_is_replaced_however_young_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.ledger_keeper.BEGIN", 0.0)
+    keeper = grown(1, size=1, grace_period=5.0)
+    make_due(keeper, keeper.workers()[0])
+    assert keeper.what_is_done() == [Start(stands_in=True)]
 
 
 def test_nobody_stands_in_while_a_back_off_is_pending() -> None:
@@ -367,10 +425,13 @@ def test_an_unfit_environment_is_asked_again_by_the_next_checkout() -> None:
     ticket = waits(keeper)
     keeper.validated(fit=False)
     assert isinstance(ticket.error, PoolClosed)
+    assert again_in(keeper) is None
     keeper.pass_time(100.0)
     assert keeper.what_is_done() == [Validate()]  # nobody needs it
     waits(keeper)
-    assert keeper.what_is_done() == [Validate()]
+    keeper.validated(fit=False)
+    waits(keeper)
+    assert keeper.what_is_done() == [Validate(), Validate()]
 
 
 def test_for_min_ready_alone_it_is_asked_after_a_while() -> None:
@@ -415,6 +476,16 @@ def test_after_a_failed_start_one_at_a_time_and_after_a_pause() -> None:
     assert again_in(keeper) == pause > 0
     keeper.pass_time(pause)
     assert keeper.what_is_done() == [Start()]
+
+
+def test_the_back_off_is_over_when_one_has_lived_for_a_while() -> None:
+    keeper = fit(size=2, min_ready=1)
+    fail_start(keeper)
+    keeper.pass_time(1.0)
+    keeper.ready(keeper.workers()[0])
+    assert again_in(keeper) == EARLY_LOSS
+    keeper.pass_time(EARLY_LOSS)
+    assert keeper.ledger.restarts.failed_at is None
 
 
 def test_nothing_takes_the_place_of_one_whose_end_may_be_a_failed_start() -> None:
@@ -470,14 +541,13 @@ def test_while_it_drains_who_is_busy_and_who_waits_are_served() -> None:
 
 def test_closing_hurries_after_the_grace_period() -> None:
     keeper = grown(2, size=2, grace_period=3.0)
-    busy = lend(keeper).worker
+    lend(keeper)
     keeper.close()
     assert (keeper.what_is_done(), again_in(keeper)) == ([], 3.0)
     keeper.pass_time(2.5)
     assert keeper.what_is_done() == []
     keeper.pass_time(0.5)
-    assert Kill(busy, "drain", CLOSES) in keeper.what_is_done()
-    assert keeper.workers(STARTING, READY) == []
+    assert keeper.what_is_done() == [Kill(w, "drain", CLOSES) for w in keeper.workers()]
 
 
 def test_terminating_kills_all_at_once_even_who_was_asked_to_go() -> None:
