@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: test demo bench lint clean
+.PHONY: test demo bench mutants lint clean
 
 test: lint
 	$(RUN)/python -m pytest
@@ -15,6 +15,10 @@ demo: $(VENV)/installed
 # Takes about ten minutes; writes benchmarks/RESULTS.md.
 bench: $(VENV)/installed-bench
 	$(RUN)/python -m benchmarks
+
+# Takes about ten minutes; FILES="pool/capacity.py ..." takes some.
+mutants: $(VENV)/installed-mutation
+	$(RUN)/python -m tests.mutation $(FILES)
 
 lint: $(VENV)/installed
 	$(RUN)/ruff check .
@@ -30,6 +34,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-bench: $(VENV)/installed
 	$(RUN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+$(VENV)/installed-mutation: $(VENV)/installed
+	$(RUN)/python -m pip install --quiet --editable '.[mutation]'
 	touch $@
 
 clean:
