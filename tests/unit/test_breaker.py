@@ -31,7 +31,7 @@ REFUSED = errors.RemoteError("no such key", error_type="KeyError")
         ({"open_for": True}, "open_for=True"),
         ({"open_for": None}, "open_for=None"),
         ({"open_for": "30"}, "open_for='30'"),
-        ({"counts": ()}, "never open"),
+        ({"counts": ()}, "never open a circuit; leave the breaker out"),
         ({"counts": None}, "counts=None must be a tuple of exception classes or a function"),
         ({"counts": [ValueError]}, "must be a tuple"),
         ({"counts": errors.CallTimeout}, "must be a tuple"),
@@ -43,6 +43,11 @@ def test_a_setting_that_cannot_be_is_refused(settings: dict[str, Any], said: str
     with pytest.raises(ValueError, match=r"^Breaker: ") as caught:
         Breaker(**settings)
     assert said in str(caught.value)
+
+
+def test_the_least_that_can_be() -> None:
+    least = Breaker(failures=1, successes=1, open_for=0.1)
+    assert (least.failures, least.successes, least.open_for) == (1, 1, 0.1)
 
 
 def test_settings_are_named_and_stay_as_they_are() -> None:

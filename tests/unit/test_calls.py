@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -16,6 +16,7 @@ from bridge.messages import (
     MAX_ERROR_TEXT,
     MAX_FORGET,
     MAX_NAME,
+    Definition,
     Reply,
     changes_in,
 )
@@ -23,7 +24,7 @@ from bridge.messages.secrets import Secrets
 from pool.calls import decode_reply, encode_request, prepare, result_of
 from pool.errors import RemoteError, RequestError, ResultTypeError
 from pool.requests import capabilities
-from pool.sessions import NO_NEWS
+from pool.sessions import NO_NEWS, News
 
 LIMIT = 1024
 NONE = Secrets()
@@ -60,28 +61,57 @@ def test_the_session_is_an_argument(
     assert (json.loads(bytes(prepared.args)), prepared.session) == (sent, kept)
 
 
+def test_a_session_that_is_named_twice_is_sent_once() -> None:
+    args = bytes(prepare("c", {"session_id": "s"}, "s", LIMIT).args)
+    assert args == b'{"session_id":"s"}'
+
+
+def nested(depth: int) -> list[Any]:
+    inner: list[Any] = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
 @pytest.mark.parametrize(
-    ("command", "args", "session"),
+    ("command", "args", "session", "said"),
     [
-        ("", {}, None),
-        (5, {}, None),
-        ("c", [1], None),
-        ("c", object(), None),
-        ("c", {"x": "y" * LIMIT}, None),
-        ("c", {"session_id": "one"}, "two"),
-        ("c", {"session_id": 5}, None),
+        ("", {}, None, "a command is a name"),
+        (5, {}, None, "a command is a name"),
+        ("\ud800", {}, None, "must be Unicode"),
+        ("c", {}, "\ud800", "must be Unicode"),
+        ("c", [1], None, "^c: args must be a mapping or struct, not <class 'list'>"),
+        ("c", object(), None, "^c: the arguments cannot be encoded: .* type object"),
+        ("c", {"x": "\ud800"}, None, "^c: the arguments cannot be encoded: .*surrogates"),
+        ("c", {"x": nested(50_000)}, None, "^c: the arguments cannot be encoded: .*too deeply"),
+        ("c", {"x": "y" * LIMIT}, None, "^c: .*1032 bytes, .*max_frame_bytes=1024; send less"),
+        ("c", {"session_id": "one"}, "two", "^c: `session` is given, and .*another"),
+        ("c", {"session_id": 5}, None, r"session_id: \w+ "),
     ],
 )
 def test_what_cannot_be_sent_is_a_request_error(
-    command: Any, args: Any, session: str | None
+    command: Any, args: Any, session: str | None, said: str
 ) -> None:
-    with pytest.raises(RequestError):
+    with pytest.raises(RequestError, match=said):
         prepare(command, args, session, LIMIT)
+
+
+def test_arguments_may_be_as_large_as_a_frame() -> None:
+    assert len(bytes(prepare("c", {"a": 1}, None, 7).args)) == 7
+    with pytest.raises(RequestError):
+        prepare("c", {"a": 1}, None, 6)
 
 
 def test_a_plain_request_has_no_members_that_a_foreign_bridge_need_know() -> None:
     payload = encode_request(7, prepare("c", {"a": 1}, None, LIMIT), NO_NEWS)
     assert json.loads(payload) == {"id": 7, "command": "c", "args": {"a": 1}}
+
+
+def test_a_request_brings_the_news_along() -> None:
+    news = News(["s1"], ["k1"], [Definition("k2", "1", Raw(b"{}"))])
+    sent = json.loads(encode_request(7, prepare("c", {}, None, LIMIT), news))
+    assert (sent["forget_sessions"], sent["forget"]) == (["s1"], ["k1"])
+    assert sent["define"] == [{"key": "k2", "version": "1", "definition": {}}]
 
 
 @pytest.mark.parametrize(
@@ -90,17 +120,25 @@ def test_a_plain_request_has_no_members_that_a_foreign_bridge_need_know() -> Non
         b"",
         b"no",
         b"[]",
-        b'{"id":1}',
         b'{"id":"1","success":true}',
         b'{"id":1,"success":1}',
         b'{"id":1,"success":true,"result":NaN}',
-        b"[" * 100_000,
+        b'{"id":1,"success":true,"x":' + b"[" * 100_000,
         b'{"id":1,"success":true',
     ],
 )
 def test_a_frame_that_is_no_reply_is_a_value_error(payload: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any words will do
+    with pytest.raises(ValueError, match=r"\w+ `?\w+"):  # any words will do
         decode_reply(payload)
+
+
+def test_a_reply_says_how_it_went_or_what_happened() -> None:
+    with pytest.raises(ValueError, match="neither `success` nor `event`"):
+        decode_reply(b'{"id":1}')
+
+
+def test_an_event_is_a_reply_too() -> None:
+    assert decode_reply(b'{"id":1,"event":"item"}').event == "item"
 
 
 @pytest.mark.parametrize(
@@ -124,6 +162,8 @@ def test_a_wrapped_result_is_unwrapped() -> None:
     assert result_of(reply, "c", list[int], NONE) == [1]
     foreign = decode_reply(b'{"id":1,"success":true,"result":{"value":[1]}}')
     assert result_of(foreign, "c", Any, NONE) == {"value": [1]}
+    empty = decode_reply(b'{"id":1,"success":true,"result":{},"wrapped":true}')
+    assert result_of(empty, "c", Any, NONE) is None
 
 
 def test_a_failure_is_a_remote_error_with_all_it_says() -> None:
@@ -133,6 +173,26 @@ def test_a_failure_is_a_remote_error_with_all_it_says() -> None:
     with pytest.raises(RemoteError, match=r"^E: no$") as caught:
         result_of(reply, "c", Any, NONE)
     assert (caught.value.details, caught.value.traceback) == ({"a": 1}, "t")
+
+
+def test_a_failure_may_say_nothing() -> None:
+    with pytest.raises(RemoteError, match="failure without saying which") as caught:
+        result_of(decode_reply(b'{"id":1,"success":false}'), "c", Any, NONE)
+    error = caught.value
+    assert (error.error_type, error.traceback, error.details) == (None, None, None)
+
+
+def test_a_type_that_cannot_be_hashed_is_a_type() -> None:
+    assert result_of(Reply(1, True, Raw(b"1")), "c", Annotated[int, []], NONE) == 1
+    with pytest.raises(ResultTypeError):
+        result_of(Reply(1, True, Raw(b'"a"')), "c", Annotated[int, []], NONE)
+
+
+@pytest.mark.parametrize("raw", [b"{no", b"[" * 100_000])
+def test_a_result_that_is_no_json_is_kept_as_it_is(raw: bytes) -> None:
+    with pytest.raises(ResultTypeError) as caught:
+        result_of(Reply(1, True, Raw(raw)), "c", Any, NONE)
+    assert caught.value.result == raw
 
 
 def test_a_result_of_another_type_keeps_the_result() -> None:

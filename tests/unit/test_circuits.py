@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pool.breaker import Breaker, CallVerdict
-from pool.circuits import LEAST_RETRY, Circuits, Probes
+from pool.circuits import LEAST_RETRY, MAX_CIRCUITS, Circuits, Probes
 from pool.errors import CircuitOpen
 from pool.lifecycle import CircuitState
 
@@ -166,6 +166,13 @@ def test_calls_that_ran_when_it_opened_count_for_nothing(
 
 def test_a_circuit_that_nobody_probes_is_shown_half_open() -> None:
     assert opened(make()).states(10.0) == {"c": "half-open"}
+
+
+def test_a_thousand_records_are_kept() -> None:
+    circuits = Circuits("p", Breaker())
+    for i in range(MAX_CIRCUITS + 1):
+        call(circuits, FAILURE, command=str(i))
+    assert len(circuits) == MAX_CIRCUITS == 1_000
 
 
 def test_records_are_bounded_and_the_closed_one_that_failed_longest_ago_goes() -> None:

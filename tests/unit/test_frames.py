@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.frames import FrameDecoder, FrameTooLarge, encode
+from bridge.frames import DEFAULT_MAX_FRAME_BYTES, FrameDecoder, FrameTooLarge, encode
 
 PAYLOADS = [b"{}", b"", b'{"id": 1}', b"x" * 300]
 STREAM = b"".join(encode(payload) for payload in PAYLOADS)
@@ -40,8 +40,33 @@ def test_the_length_is_four_bytes_big_endian() -> None:
 
 
 def test_a_payload_over_the_limit_is_not_encoded() -> None:
-    with pytest.raises(FrameTooLarge, match="11 bytes is over the limit of 10"):
+    with pytest.raises(FrameTooLarge, match="11 bytes is over the limit of 10") as caught:
         encode(b"x" * 11, 10)
+    assert (caught.value.length, caught.value.limit) == (11, 10)
+
+
+def test_a_payload_at_the_limit_is_a_frame() -> None:
+    decoder = FrameDecoder(10)
+    decoder.feed(encode(b"x" * 10, 10))
+    assert decoder.next() == b"x" * 10
+    assert DEFAULT_MAX_FRAME_BYTES == 2**26
+
+
+def test_after_a_refused_frame_that_came_whole_nothing_is_dropped() -> None:
+    decoder = FrameDecoder(10)
+    decoder.feed(encode(b"x" * 11) + b"\x00")
+    with pytest.raises(FrameTooLarge, match="11 bytes is over the limit of 10"):
+        decoder.next()
+    decoder.feed(encode(b"ok")[1:])
+    assert decoder.next() == b"ok"
+
+
+@pytest.mark.parametrize("rest", [b"", b"\x00\x00", b"\x00\x00\x00\x09half"])
+def test_what_was_read_is_not_held_in_memory(rest: bytes) -> None:
+    decoder = FrameDecoder()
+    decoder.feed(encode(b"x" * 1000) + rest)
+    assert len(all_of(decoder)) == 1
+    assert decoder._buffer == rest
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
@@ -75,3 +100,6 @@ def test_half_a_frame_can_be_looked_at() -> None:
     decoder.feed(encode(b"whole") + b"\x00\x00\x00\x09half")
     assert all_of(decoder) == [b"whole"]
     assert decoder.pending == b"\x00\x00\x00\x09half"
+    decoder = FrameDecoder()
+    decoder.feed(b"\x00\x00\xff\xff" + b"x" * 5000)
+    assert (decoder.next(), len(decoder.pending)) == (None, 4096)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pool.ledger.service import MAX_COMMANDS, CallTime, ServiceTimes
+from pool.ledger.service import MARGIN, MAX_COMMANDS, CallTime, ServiceTimes
 from pool.timeouts import Deadline
 
 IN_TEN = Deadline(at=110.0, allowed=10.0)
@@ -70,6 +70,10 @@ def test_of_a_command_that_was_never_called_nothing_is_known() -> None:
     times = ServiceTimes()
     times.called("other", 2.0)
     assert times.latest_start("work", IN_TEN) is IN_TEN
+
+
+def test_a_thousand_commands_and_a_quarter_more() -> None:
+    assert (MAX_COMMANDS, MARGIN) == (1_000, 1.25)
 
 
 def test_the_commands_that_are_remembered_are_bounded() -> None:
