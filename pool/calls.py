@@ -133,7 +133,7 @@ def decode_reply(payload: bytes) -> Reply:
     """Read a frame of the child's; raise `ValueError` if it is not a reply."""
     try:
         reply = _decode_reply(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except RecursionError as error:
         raise ValueError(str(error)) from None
     if reply.success is None and reply.event is None:
         raise ValueError("it has neither `success` nor `event`")

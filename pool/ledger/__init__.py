@@ -249,7 +249,7 @@ class Ledger(Generic[W]):
         """The limits of a new worker, jittered."""
         return self._term.jittered(self._random)
 
-    def add(self, worker: W, *, stands_in: bool = False) -> None:
+    def add(self, worker: W, *, stands_in: bool) -> None:
         """A worker is on its way."""
         worker.stands_in = stands_in
         self.roster.add(worker)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
+from random import Random
 from typing import Any
 
 import anyio
 import pytest
 
-from pool.clock import _FEW, BEAT, SUSPENDED, Clock, move_on_after
+from pool.clock import _FEW, BEAT, SUSPENDED, Alarm, Clock, move_on_after
 from pool.testing import VirtualLoop, run
 
 
@@ -38,6 +39,11 @@ def note(clock: Clock, seen: list[float], *delays: float) -> None:
     start = clock.now()
     for delay in delays:
         clock.call_at(start + delay, lambda: seen.append(clock.now() - start))
+
+
+def timers() -> int:
+    """How many are set on the event loop, the clock's among them."""
+    return sum(not timer.cancelled() for timer in loop()._scheduled)
 
 
 # Ringing
@@ -147,9 +153,42 @@ def test_an_alarm_that_was_cancelled_never_rings() -> None:
         await asyncio.sleep(5.0)
         assert not any(alarm.is_set for alarm in alarms)
         alarms[0].cancel()
+        assert clock._cancelled == 0
         return seen
 
     assert with_clock(main) == ["1.0", "3.0"]
+
+
+def test_those_that_are_left_ring_in_order() -> None:
+    async def main(clock: Clock) -> None:
+        random, seen = Random(0), list[float]()
+        start, alarms = clock.now(), list[tuple[float, Alarm]]()
+        for _ in range(300):
+            delay = random.random()
+            alarms.append((delay, clock.call_at(start + delay, partial(seen.append, delay))))
+        random.shuffle(alarms)
+        for _, alarm in alarms[:200]:
+            alarm.cancel()
+        await asyncio.sleep(2.0)
+        assert seen == sorted(delay for delay, _ in alarms[200:])
+
+    with_clock(main)
+
+
+@pytest.mark.parametrize(("others", "cancelled"), [(0, _FEW + 1), (10 * _FEW, 10 * _FEW + 2)])
+def test_they_are_cleared_away_when_many_and_over_half(others: int, cancelled: int) -> None:
+    async def main(clock: Clock) -> list[int]:
+        for _ in range(others):
+            clock.call_at(clock.now() + 50.0, lambda: None)
+        left = []
+        for _ in range(cancelled):
+            clock.call_at(clock.now() + 50.0, lambda: None).cancel()
+            left.append(len(clock._alarms))
+        assert clock._cancelled == 0
+        return left[-2:]
+
+    # One more is set all the time.
+    assert with_clock(main) == [others + cancelled, others + 1]
 
 
 def test_cancelled_alarms_do_not_pile_up() -> None:
@@ -195,6 +234,42 @@ def test_a_beat_that_is_late_moves_all_instants(seconds: float) -> None:
         return seen
 
     assert with_clock(main) == pytest.approx([0.5, 3.0, 100.0])
+
+
+def test_what_is_set_before_the_clock_was_looked_at_is_moved_too() -> None:
+    async def main() -> list[float]:
+        clock, began, seen = Clock(), loop().time(), list[float]()
+        clock.call_at(began + 5.0, lambda: seen.append(loop().time() - began))
+        loop().jump(60.0)
+        await asyncio.sleep(10.0)
+        clock.close()
+        return seen
+
+    assert run(main()) == [65.0]
+
+
+@pytest.mark.parametrize("lost", [0.0, 1_000.0])
+def test_to_set_an_alarm_puts_no_beat_off(lost: float) -> None:
+    async def main(clock: Clock) -> float:
+        start = clock.now()
+        loop().jump(lost)
+        await asyncio.sleep(0.0)
+        await asyncio.sleep(0.75 * BEAT)
+        note(clock, [], 100.0)
+        loop().jump(0.5 * BEAT + SUSPENDED)
+        return clock.now() - start
+
+    assert with_clock(main) == pytest.approx(0.75 * BEAT)
+
+
+def test_time_in_which_no_alarm_is_set_counts() -> None:
+    async def main() -> float:
+        clock = Clock()
+        start = clock.now()
+        await asyncio.sleep(60.0)
+        return clock.now() - start
+
+    assert run(main()) == 60.0
 
 
 def test_the_beat_itself_finds_that_it_is_late() -> None:
@@ -307,6 +382,15 @@ def test_a_block_and_a_sleep_last_as_long_as_the_loop_can_turn(seconds: float) -
     assert run(main(), limit=1e7) == pytest.approx((1.25, 2.25))
 
 
+def test_a_block_leaves_no_timer() -> None:
+    async def main() -> int:
+        with move_on_after(1e6):
+            assert timers() == 1
+        return timers()
+
+    assert run(main()) == 0
+
+
 def test_a_block_without_a_limit_is_never_cancelled() -> None:
     async def main() -> bool:
         with move_on_after(None) as scope:
@@ -317,6 +401,26 @@ def test_a_block_without_a_limit_is_never_cancelled() -> None:
 
 
 # The end
+
+
+def test_it_takes_one_timer_of_the_loop_and_none_when_closed() -> None:
+    async def main(clock: Clock) -> list[int]:
+        taken = [timers()]
+        note(clock, [], 0.9, 0.6, 0.3)
+        taken.append(timers())
+        clock.close()
+        return [*taken, timers()]
+
+    assert with_clock(main) == [1, 1, 0]
+
+
+def test_a_clock_that_is_closed_forgets_what_was_cancelled() -> None:
+    async def main(clock: Clock) -> int:
+        clock.call_at(clock.now() + 1.0, lambda: None).cancel()
+        clock.close()
+        return clock._cancelled
+
+    assert with_clock(main) == 0
 
 
 def test_a_clock_that_was_closed_rings_only_what_is_set_after_it() -> None:
