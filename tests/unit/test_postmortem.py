@@ -58,6 +58,7 @@ def test_only_the_end_of_stderr_is_quoted() -> None:
     error = replace(REMAINS, stderr_tail=tail).start_error()
     assert str(error).endswith(":\n\n" + "y" * (QUOTED_STDERR - 1))
     assert error.stderr_tail == tail
+    assert QUOTED_STDERR == 2_000
 
 
 def test_whose_fault_it_was() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec import Raw
 
 from bridge.messages import Changes, Definition
@@ -27,6 +28,11 @@ def tell(store: SessionStore, session: str, seen: Seen, now: float = 0.0) -> New
 
 def versions(news: News) -> dict[str, str]:
     return {item.key: item.version for item in news.define}
+
+
+def test_what_is_kept_is_bounded() -> None:
+    assert (sessions.MAX_DEFINITIONS, sessions.MAX_TOMBSTONES) == (10_000, 1_000)
+    assert sessions.SESSION_TTL == 3600.0
 
 
 def test_a_definition_reaches_each_worker_once() -> None:
@@ -84,11 +90,33 @@ def test_large_news_come_in_portions_and_nothing_is_lost() -> None:
     assert News().portions(10) == [News()]
 
 
+@pytest.mark.parametrize(("limit", "parts"), [(344, [2, 2]), (343, [1, 1, 1, 1]), (1, [1] * 4)])
+def test_a_portion_is_as_large_as_it_may_be(limit: int, parts: list[int]) -> None:
+    made = [Definition("key", "10", Raw(b"x" * 100))] * 4  # 64, twice the key, and the rest: 172
+    assert [len(part.define) for part in News(define=made).portions(limit)] == parts
+
+
 def test_definitions_come_in_the_order_they_were_made() -> None:
     store = SessionStore()
     for key in "cab":
         store.learn("s", other, defines(key), 0.0)
     assert [item.key for item in tell(store, "s", store.attach()).define] == ["c", "a", "b"]
+
+
+def test_who_defines_unasked_is_told_of_what_came_before() -> None:
+    store = SessionStore()
+    maker = store.attach()
+    store.learn("s", other, defines("a"), 0.0)
+    store.learn("s", maker, defines("b"), 0.0)
+    assert versions(tell(store, "s", maker)) == {"a": "1", "b": "1"}
+
+
+def test_to_forget_in_a_session_that_nobody_knows_is_nothing() -> None:
+    store = SessionStore()
+    store.learn("s", other, forgets("a"), 0.0)
+    seen = store.attach()
+    assert tell(store, "s", seen) == News()
+    assert seen.numbers == {}
 
 
 def test_what_is_forgotten_is_forgotten_by_who_knew_it() -> None:
@@ -117,7 +145,29 @@ def test_forgetting_all_reaches_every_session_on_every_worker() -> None:
         tell(store, session, seen)
     store.learn("s3", other, Changes(forget_all=True), 0.0)
     assert tell(store, "s3", seen).forget_sessions == ["s1", "s2"]
+    assert tell(store, "s3", seen).forget_sessions == []
     assert len(store) == 0
+
+
+def test_who_is_gone_hears_nothing() -> None:
+    store = SessionStore()
+    seen = store.attach()
+    store.learn("s", seen, defines("a"), 0.0)
+    store.detach(seen)
+    store.detach(seen)
+    store.learn("t", other, Changes(forget_all=True), 0.0)
+    assert seen.ended == set()
+
+
+def test_a_session_expires_after_its_time_without_a_call() -> None:
+    store = SessionStore(ttl=10.0)
+    store.learn("s", other, defines("a"), 0.0)
+    store.news("s", store.attach(), 5.0)
+    kept = []
+    for now in (14.9, 15.0):
+        store.expire(now)
+        kept.append(len(store))
+    assert kept == [1, 0]
 
 
 def test_an_unused_session_expires_everywhere() -> None:
@@ -150,6 +200,44 @@ def test_the_oldest_definition_makes_room() -> None:
         tell(store, "s", seen)
     assert len(store) == 2
     assert versions(tell(store, "s", store.attach())) == {"b": "1", "c": "1"}
+
+
+def test_what_was_defined_again_is_not_the_oldest() -> None:
+    store = SessionStore(max_definitions=2)
+    for key in "abac":
+        store.learn("s", other, defines(key), 0.0)
+    assert versions(tell(store, "s", store.attach())) == {"a": "1", "c": "1"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "afresh"),
+    [
+        ("-a -b -c", False),
+        ("-a -b -c -d", True),
+        ("-a -a -a -a", False),  # one tombstone each time
+        ("-a -b +a +b -c -d -e", False),  # two were taken away
+        ("-a -b +a +b -c -d -e -f", True),
+        ("-a -b -c -d tell -e -f -g", False),
+        ("-a -b -c -d tell -e -f -g -h", True),
+    ],
+)
+def test_above_some_tombstones_workers_are_told_afresh(
+    steps: str, afresh: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_TOMBSTONES", 3)
+    store = SessionStore()
+    seen = store.attach()
+    store.learn("s", seen, defines("kept"), 0.0)
+    for step in steps.split():
+        if step == "tell":
+            tell(store, "s", seen)
+            continue
+        store.learn("s", other, defines(step[1]), 0.0)
+        if step[0] == "-":
+            store.learn("s", other, forgets(step[1]), 0.0)
+    assert (tell(store, "s", seen).forget_sessions == ["s"]) is afresh
+    tombstones = [k for k, (_, item) in store._sessions["s"].changes.items() if item is None]
+    assert len(tombstones) <= 3
 
 
 def test_tombstones_are_bounded() -> None:

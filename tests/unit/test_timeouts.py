@@ -13,6 +13,7 @@ def test_a_timeout_that_is_left_out_is_the_pools_own() -> None:
     assert seconds(UNSET, 5.0) == 5.0
     assert seconds(None, 5.0) is None
     assert seconds(0, 5.0) == 0
+    assert repr(UNSET) == "<the pool's own>"
 
 
 @pytest.mark.parametrize("given", [-1.0, math.nan])
@@ -41,3 +42,5 @@ def test_the_earlier_of_two() -> None:
     assert soon.or_earlier(never) is soon
     assert soon.or_earlier(late) is soon
     assert late.or_earlier(soon) is soon
+    same = Deadline(1.0, 0.5)
+    assert soon.or_earlier(same) is soon
