@@ -31,7 +31,8 @@ def versions(news: News) -> dict[str, str]:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    assert (sessions.MAX_DEFINITIONS, sessions.MAX_TOMBSTONES) == (10_000, 1_000)
+    assert (sessions.MAX_DEFINITIONS, sessions.MAX_TOMBSTONES) == (10_000, 10_000)
+    assert sessions.MAX_BYTES == 256 * 1024 * 1024
     assert sessions.SESSION_TTL == 3600.0
 
 
