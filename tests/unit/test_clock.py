@@ -312,13 +312,14 @@ def test_a_loop_that_is_blocked_for_less_than_that_loses_no_time() -> None:
     assert with_clock(main) == (pytest.approx(late), pytest.approx([late]))
 
 
-def test_what_is_late_by_the_beat_alone_counts() -> None:
+@pytest.mark.parametrize("short", [0.001, 0.0])
+def test_what_is_late_by_the_beat_alone_counts(short: float) -> None:
     async def main(clock: Clock) -> float:
         start = clock.now()
-        loop().jump(BEAT + SUSPENDED - 0.001)
+        loop().jump(BEAT + SUSPENDED - short)
         return clock.now() - start
 
-    assert with_clock(main) == pytest.approx(BEAT + SUSPENDED - 0.001)
+    assert with_clock(main) == pytest.approx(BEAT + SUSPENDED - short)
 
 
 def test_after_a_jump_no_alarm_is_missed_by_a_rounding_error() -> None:
