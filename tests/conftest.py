@@ -29,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.fixturenames.insert(0, "_no_task_left")
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collection after each test need not look at it every time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 async def _no_task_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
