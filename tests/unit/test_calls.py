@@ -66,6 +66,11 @@ def test_a_session_that_is_named_twice_is_sent_once() -> None:
     assert args == b'{"session_id":"s"}'
 
 
+class Broken:
+    def model_dump(self, **_: Any) -> object:
+        raise ZeroDivisionError("which may quote the arguments")
+
+
 def nested(depth: int) -> list[Any]:
     inner: list[Any] = []
     for _ in range(depth):
@@ -76,6 +81,7 @@ def nested(depth: int) -> list[Any]:
 @pytest.mark.parametrize(
     ("command", "args", "session", "said"),
     [
+        ("c", Broken(), None, "^c: the arguments cannot be encoded: ZeroDivisionError was raised"),
         ("", {}, None, "a command is a name"),
         (5, {}, None, "a command is a name"),
         ("\ud800", {}, None, "must be Unicode"),
@@ -197,7 +203,7 @@ def test_a_result_that_is_no_json_is_kept_as_it_is(raw: bytes) -> None:
 
 def test_a_result_of_another_type_keeps_the_result() -> None:
     reply = Reply(1, True, Raw(b'{"a":"x"}'))
-    with pytest.raises(ResultTypeError, match="c is not a") as caught:
+    with pytest.raises(ResultTypeError, match=r"c is not a .*: \w+ `?\w+") as caught:
         result_of(reply, "c", dict[str, int], NONE)
     assert caught.value.result == {"a": "x"}
 
@@ -223,12 +229,20 @@ def test_a_long_text_is_cut_and_says_so() -> None:
         assert f"[{len(text) - MAX_ERROR_TEXT} characters are left out]" in kept
         assert len(kept) < MAX_ERROR_TEXT + 100
     assert len(error.error_type or "") < 300
+    assert remote(said(error_type="x" * 200)).error_type == "x" * 200
+    assert "[1 characters" in (remote(said(error_type="x" * 201)).error_type or "")
     assert len(str(error)) < MAX_ERROR_TEXT + 500
 
 
 def test_details_that_are_too_long_are_left_out() -> None:
-    assert remote(said(error="no", details=["x" * 1000])).details == ["x" * 1000]
+    most = "x" * (MAX_ERROR_DETAILS - 2)
+    assert remote(said(error="no", details=most)).details == most
     assert remote(said(error="no", details=["x" * MAX_ERROR_DETAILS])).details is None
+
+
+@pytest.mark.parametrize("raw", [b"{no", b"[" * 10_000])
+def test_details_that_make_no_sense_are_left_out(raw: bytes) -> None:
+    assert remote(Reply(1, False, details=Raw(raw))).details is None
 
 
 @pytest.mark.parametrize("said", [b"[" + b"[]," * 1_000_000 + b"[]]", b'"' + b"x" * 10**7 + b'"'])
@@ -277,6 +291,7 @@ def test_a_handshake_that_lists_too_much_lists_nothing() -> None:
 
 
 def test_a_session_has_a_name_of_reasonable_length() -> None:
+    assert prepare("c", {}, "s" * MAX_NAME, 10 * LIMIT).session == "s" * MAX_NAME
     for args, session in (({}, "s" * (MAX_NAME + 1)), ({"session_id": "s" * (MAX_NAME + 1)}, None)):
         with pytest.raises(RequestError, match="over 1024 characters"):
             prepare("c", args, session, 10 * LIMIT)

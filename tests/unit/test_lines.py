@@ -45,6 +45,13 @@ def test_a_long_line_comes_in_pieces() -> None:
     assert "".join(lines_of(*[b"abc"] * 2 * MAX_LINE)) == "abc" * 2 * MAX_LINE
 
 
+def test_a_piece_is_longer_than_a_line_may_be_and_the_rest_is_kept() -> None:
+    pieces = lines_of(*[b"x"] * (2 * MAX_LINE + 100))
+    assert MAX_LINE == 8_192
+    assert [len(piece) for piece in pieces[:2]] == [MAX_LINE + 1] * 2
+    assert "".join(pieces) == "x" * (2 * MAX_LINE + 100)
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 3 * len(KEY)), st.integers(100, 10_000))
 def test_a_secret_in_a_long_line_is_hidden_whole(offset: int, size: int) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.messages.secrets import HIDDEN, MOST, PIECE, Secrets, looks_secret
+from bridge.messages.secrets import (
+    HIDDEN,
+    LONGEST,
+    MOST,
+    PIECE,
+    SHORTEST,
+    Secrets,
+    looks_secret,
+)
 
 KEY = "sk-12345678"
 TRICKY = "a\"b\\c'd\té\n0123456789\n"
@@ -20,6 +29,10 @@ def knows(*values: str) -> Secrets:
     for value in values:
         secrets.keep(value)
     return secrets
+
+
+def test_the_constants_are_those_of_the_documentation() -> None:
+    assert (HIDDEN, SHORTEST, LONGEST, PIECE, MOST) == ("[hidden]", 8, 131_072, 4_096, 1_000)
 
 
 # Learning
@@ -61,6 +74,21 @@ def test_members_are_learned_by_their_names_wherever_they_stand(options: Any) ->
     secrets = Secrets()
     secrets.learn_members({"model": "a-long-model-name", **options})
     assert secrets.hide(f"{KEY} a-long-model-name") == f"{HIDDEN} a-long-model-name"
+
+
+def test_eight_characters_are_learned_and_seven_are_a_word() -> None:
+    secrets = Secrets()
+    secrets.learn_environment({"TOKEN": "12345678", "KEY": "abcdefg"})
+    assert secrets.hide("12345678 abcdefg") == f"{HIDDEN} abcdefg"
+    lines = knows("12345678\nabcdefg")
+    assert lines.hide("12345678 abcdefg") == f"{HIDDEN} abcdefg"
+
+
+def test_all_members_are_looked_through() -> None:
+    secrets = Secrets()
+    one, two, three, four = (f"secret-number-{i}" for i in range(4))
+    secrets.learn_members({"key": [one, two], "a": [{"token": three}, 1], "b": {"secret": four}})
+    assert secrets.hide(" ".join([one, two, three, four])) == " ".join([HIDDEN] * 4)
 
 
 def test_members_are_learned_at_any_depth() -> None:
@@ -111,6 +139,13 @@ def test_the_keys_of_calls_are_bounded_and_drive_out_nothing_else() -> None:
     assert secrets.hide(f"key-of-a-call-{MOST}") == HIDDEN
 
 
+def test_so_many_keys_of_calls_are_remembered() -> None:
+    secrets = Secrets()
+    for number in range(MOST):
+        secrets.learn_arguments(b'{"api_key":"key-of-a-call-%d."}' % number)
+    assert secrets.hide("key-of-a-call-0.") == HIDDEN
+
+
 def test_a_key_that_comes_again_is_not_the_oldest() -> None:
     secrets = Secrets()
     for number in [*range(MOST), 0, MOST]:
@@ -134,6 +169,11 @@ def test_one_secret_within_another_and_overlapping_ones_are_hidden_whole() -> No
 
 def test_one_that_overlaps_itself_is_hidden_whole() -> None:
     assert knows("abcabc").hide("abcabcabc") == HIDDEN
+    assert knows("aaaaaaaa").hide("aaaaaaaaa") == HIDDEN
+
+
+def test_one_that_comes_often_is_hidden_each_time() -> None:
+    assert knows(KEY).hide(f"a{KEY}b{KEY}c{KEY}d") == f"a{HIDDEN}b{HIDDEN}c{HIDDEN}d"
 
 
 @pytest.mark.parametrize(
@@ -153,6 +193,26 @@ def test_a_secret_is_recognised_as_json_and_repr_spell_it(spelled: str) -> None:
     assert HIDDEN in hidden
     assert "0123456789" not in hidden
     assert "d" not in hidden.replace(HIDDEN, "").replace("nested", "")
+
+
+@pytest.mark.parametrize("edge", ['"', "'", "\\", "\xfc"])
+def test_however_it_is_spelled_nothing_of_it_is_left(edge: str) -> None:
+    value = f"{edge}it-is-one{edge}"
+    hide = knows(value).hide
+    for spelled in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        assert hide(spelled) == f'"{HIDDEN}"'
+    assert hide(repr(value)) == repr(value)[0] + HIDDEN + repr(value)[-1]
+    as_bytes = repr(value.encode())
+    assert hide(as_bytes) == as_bytes[:2] + HIDDEN + as_bytes[-1]
+
+
+def test_an_apostrophe_may_be_escaped_because_of_what_is_around_it() -> None:
+    value = "it's-one"
+    assert knows(value).hide(repr(f'say "{value}"')) == f"'say \"{HIDDEN}\"'"
+
+
+def test_a_secret_need_not_be_unicode() -> None:
+    assert knows("abc\udcff1234").hide("<abc\udcff1234>") == f"<{HIDDEN}>"
 
 
 def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
@@ -186,6 +246,16 @@ def test_what_is_nested_too_deep_to_look_through_is_hidden() -> None:
 # Cutting
 
 texts = st.lists(st.sampled_from([KEY, KEY[:5], KEY[5:], "sk", "other ", "é\n"])).map("".join)
+
+
+def test_what_a_cut_shows_is_what_lies_within_it() -> None:
+    text = f"ab{KEY}cd{KEY}ef"
+    masked = text.replace(KEY, "\0" * len(KEY))
+    secrets = knows(KEY, "ef-and-much-longer-than-that")
+    for start in range(len(text) + 1):
+        for end in range(start + 1, len(text) + 3):
+            expected = re.sub("\0+", HIDDEN, masked[start:end])
+            assert secrets.hide(text, start, end) == expected
 
 
 @given(texts, st.data())

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from bridge.messages import Changes, Definition
 from pool import sessions
+from pool.definitions import Shelf
 from pool.sessions import News, Seen, SessionStore
 
 other = Seen()
@@ -61,6 +62,16 @@ def test_a_redefinition_replaces_the_old_form() -> None:
     store.learn("s", other, defines("a", "2"), 0.0)
     assert versions(tell(store, "s", seen)) == {"a": "2"}
     assert versions(tell(store, "s", store.attach())) == {"a": "2"}
+
+
+def test_a_redefinition_comes_after_what_was_told_before_it() -> None:
+    store = SessionStore()
+    seen = store.attach()
+    for key in "ab":
+        store.learn("s", other, defines(key), 0.0)
+    tell(store, "s", seen)
+    store.learn("s", other, defines("a", "2"), 0.0)
+    assert versions(tell(store, "s", seen)) == {"a": "2"}
 
 
 def test_the_worker_that_made_it_hears_when_another_forgets_it() -> None:
@@ -239,6 +250,29 @@ def test_above_some_tombstones_workers_are_told_afresh(
     assert (tell(store, "s", seen).forget_sessions == ["s"]) is afresh
     tombstones = [k for k, (_, item) in store._sessions["s"].changes.items() if item is None]
     assert len(tombstones) <= 3
+
+
+def test_the_tombstones_of_a_session_that_ends_are_gone() -> None:
+    store = SessionStore()
+    for change in (defines("a"), forgets("a")):
+        store.learn("s", other, change, 0.0)
+    buried = [len(store._buried)]
+    store.expire(1e9)
+    assert [*buried, len(store._buried)] == [1, 0]
+
+
+def test_a_shelf_has_a_bound_in_places_and_in_bytes() -> None:
+    shelf, old, new = Shelf(max_places=2, max_bytes=100), ("s", "old"), ("s", "new")
+    shelf.put(old, 50)
+    shelf.put(old, 60)
+    shelf.take(("s", "unknown"))
+    shelf.put(new, 40)
+    surplus = [shelf.surplus()]
+    shelf.put(new, 41)
+    surplus.append(shelf.surplus())
+    shelf.put(new, 1)
+    shelf.put(("s", "newer"), 1)
+    assert [*surplus, shelf.surplus()] == [None, old, old]
 
 
 def test_tombstones_are_bounded() -> None:
