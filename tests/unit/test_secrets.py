@@ -195,7 +195,7 @@ def test_a_secret_is_recognised_as_json_and_repr_spell_it(spelled: str) -> None:
     assert "d" not in hidden.replace(HIDDEN, "").replace("nested", "")
 
 
-@pytest.mark.parametrize("edge", ['"', "'", "\\", "\xfc"])
+@pytest.mark.parametrize("edge", ['"', "'", "\\", "\xfc", '"\xfc', "\x01\xfc"])
 def test_however_it_is_spelled_nothing_of_it_is_left(edge: str) -> None:
     value = f"{edge}it-is-one{edge}"
     hide = knows(value).hide
@@ -220,6 +220,15 @@ def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
     secrets = knows(pem)
     assert secrets.hide(pem) == HIDDEN + "\n"
     assert secrets.hide("MIIEvQIBADANBg\r\n") == f"{HIDDEN}\r\n"
+
+
+def test_a_line_is_hidden_and_no_part_of_it() -> None:
+    assert knows("12345678 90\nabc").hide("12345678") == "12345678"
+
+
+def test_a_long_secret_of_short_lines_is_hidden_whole() -> None:
+    value = "\n".join(f"{number:05}" for number in range(PIECE))
+    assert knows(value).hide(value) == HIDDEN
 
 
 def test_a_long_secret_is_hidden_whole_and_in_pieces() -> None:
