@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from bridge.messages import Reply
 from pool.calls import Prepared
-from pool.requests import capabilities, catch_up, handshake, internal
+from pool.requests import MAX_HANDSHAKE, capabilities, catch_up, handshake, internal
 
 
 def said(request: Prepared) -> tuple[str, object, str]:
@@ -39,7 +39,16 @@ def test_catching_up_is_a_ping_in_the_session() -> None:
         (b"{}", []),
         (b"null", []),
         (b'{"capabilities":"all"}', []),
+        (b'{"x":' + b"[" * 30_000, []),
     ],
 )
 def test_what_a_bridge_can_do_is_what_it_lists(result: bytes, listed: list[str]) -> None:
     assert capabilities(Reply(1, True, Raw(result))) == listed
+
+
+def test_a_handshake_is_read_up_to_its_bound() -> None:
+    result = b'{"capabilities":["a"]}'
+    at_most = result + b" " * (MAX_HANDSHAKE - len(result))
+    assert capabilities(Reply(1, True, Raw(at_most))) == ["a"]
+    assert capabilities(Reply(1, True, Raw(at_most + b" "))) == []
+    assert MAX_HANDSHAKE == 65_536
