@@ -5,8 +5,9 @@ RUN := $(VENV)/bin
 
 .PHONY: test demo bench mutants lint clean
 
+# Side by side, a file at a time: most tests wait for processes.
 test: lint
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n 3 --dist loadfile
 
 demo: $(VENV)/installed
 	$(RUN)/bridgepool stress --size 8 --overflow 4 --operations 200 --concurrency 50 \
