@@ -50,7 +50,7 @@ def test_rows_and_scenarios_are_the_same() -> None:
     assert Counter(row.failure for row in ROWS) == Counter(SCENARIOS.keys())
 
 
-@pytest.mark.parametrize("failure", PROVEN_ELSEWHERE)
+@pytest.mark.parametrize("failure", sorted(PROVEN_ELSEWHERE))
 def test_a_row_that_is_proven_elsewhere_claims_nothing_and_its_test_is_collected(
     failure: str,
 ) -> None:
