@@ -64,7 +64,7 @@ class Application:
     def close(self) -> None:
         """Wait for its end, which comes by itself once it has told all."""
         try:
-            self._process.wait(5.0)
+            self._process.wait(START_DEADLINE)
         finally:
             kill_all({self.pid, *self.descendants})
             self._process.communicate()
