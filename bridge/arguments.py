@@ -76,9 +76,11 @@ class Arguments:
         """Return keyword arguments for the function, or raise `ArgumentError`."""
         extra: dict[str, Any] = {}
         try:
-            values = self._whole.decode(args)
             if self._extra is not None:
                 extra = self._extra.decode(args)
+                if not self._parameters:
+                    return extra
+            values = self._whole.decode(args)
         except msgspec.ValidationError as error:
             raise ArgumentError(self._name, list(self._problems(args, error))) from None
         named = {name: getattr(values, name) for name in self._parameters}

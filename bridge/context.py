@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import uuid
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from bridge.messages import ANONYMOUS, MAX_FORGET, MAX_NAME, Definition, to_json
 from bridge.wire import Wire
 
 
-@dataclass(slots=True)
-class CallContext:
+class CallContext(Struct):
     """One call: its id and session, and what its reply must tell the pool."""
 
     id: int
     session: str
     wire: Wire
     define: Definition | None = None
-    forget: list[str] = field(default_factory=list)
+    forget: list[str] = []
     forget_all: bool = False
 
 

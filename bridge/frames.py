@@ -39,47 +39,60 @@ class FrameDecoder:
 
     def __init__(self, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
         self._limit = max_frame_bytes
-        self._buffer = bytearray()
+        # What was fed last, and how much of it has been cut off. Most often it is one frame or
+        # a few whole ones, which are then copied once.
+        self._chunk = b""
         self._start = 0
+        # The beginning of a frame, while its rest is to come, and its length once that is known.
+        self._begun = bytearray()
+        self._wanted = _HEADER.size
         self._to_drop = 0
 
     @property
     def pending(self) -> bytes:
         """The bytes of a frame that is not complete yet, at most 4 KiB of them."""
-        return bytes(self._buffer[self._start : self._start + 4096])
+        return bytes(self._begun[:4096]) or self._chunk[self._start : self._start + 4096]
 
     def feed(self, data: bytes) -> None:
+        """Add bytes to those that have not been returned yet."""
         if self._to_drop:
             dropped = min(self._to_drop, len(data))
             self._to_drop -= dropped
             data = data[dropped:]
-        self._buffer += data
+        if self._start < len(self._chunk):
+            self._set_aside(0)
+        if self._begun:
+            self._begun += data
+            if len(self._begun) < self._wanted:
+                return
+            data = bytes(self._begun)
+            self._begun = bytearray()
+        self._chunk, self._start = data, 0
 
     def next(self) -> bytes | None:
         """Return the next payload, or None until more bytes are fed."""
-        start = self._start + _HEADER.size
-        if len(self._buffer) < start:
-            self._forget_consumed()
+        chunk, start = self._chunk, self._start + 4
+        if len(chunk) < start:
+            self._set_aside(_HEADER.size)
             return None
-        (length,) = _HEADER.unpack_from(self._buffer, self._start)
+        length = int.from_bytes(chunk[start - 4 : start])
         if length > self._limit:
             self._drop(length)
             raise FrameTooLarge(length, self._limit)
         end = start + length
-        if len(self._buffer) < end:
-            self._forget_consumed()
+        if len(chunk) < end:
+            self._set_aside(end - self._start)
             return None
-        with memoryview(self._buffer) as view:
-            payload = bytes(view[start:end])
         self._start = end
-        return payload
+        return chunk[start:end]
+
+    def _set_aside(self, wanted: int) -> None:
+        """Keep what is left of the chunk until there are as many bytes as `wanted`."""
+        self._begun += memoryview(self._chunk)[self._start :]
+        self._wanted = wanted
+        self._chunk, self._start = b"", 0
 
     def _drop(self, length: int) -> None:
         frame_end = self._start + _HEADER.size + length
-        self._to_drop = max(0, frame_end - len(self._buffer))
-        self._start = min(frame_end, len(self._buffer))
-
-    def _forget_consumed(self) -> None:
-        if self._start:
-            del self._buffer[: self._start]
-            self._start = 0
+        self._to_drop = max(0, frame_end - len(self._chunk))
+        self._start = min(frame_end, len(self._chunk))

@@ -51,7 +51,7 @@ class Intake:
     def _read(self) -> bool:
         """Wait for more and read it; False at end of file, or if there is nothing to wait for."""
         if not self._stop.requested:
-            self._runner.wait_readable((self._wire.read_fd, self._stop.fd))
+            self._runner.wait_readable()
         if not self._stop.requested:
             return self._wire.read()
         return self._read_what_is_there()

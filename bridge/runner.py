@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import select
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from msgspec import Raw
@@ -24,17 +24,20 @@ class SerialRunner:
     command, which may use `asyncio.run` itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *fds: int) -> None:
+        self._fds = fds
+        self._poll = select.poll()
+        for fd in fds:
+            self._poll.register(fd, select.POLLIN)
         self._runner: asyncio.Runner | None = None
 
     def run(self, command: Command, arguments: dict[str, Any], call: CallContext) -> object:
         """Run to the end and return the result; the items of a stream are sent on the way."""
         context = contextvars.copy_context()
-        context.run(enter_call, call)
-        made = context.run(command.function, **arguments)
+        made = context.run(_begin, call, command.function, arguments)
+        if command.kind is Kind.PLAIN:
+            return made
         match command.kind:
-            case Kind.PLAIN:
-                return made
             case Kind.ASYNC:
                 return self.run_coroutine(made, context)
             case Kind.GENERATOR:
@@ -47,16 +50,24 @@ class SerialRunner:
             self._runner = asyncio.Runner()
         return self._runner.run(coroutine, context=context)
 
-    def wait_readable(self, fds: tuple[int, ...]) -> None:
-        """Return when one of `fds` can be read; the event loop, if any, turns meanwhile."""
+    def wait_readable(self) -> None:
+        """Return when one of the descriptors can be read; the event loop, if any, turns meanwhile.
+
+        End of file counts.
+        """
         if self._runner is None:
-            _poll(fds)
+            self._poll.poll()
         else:
-            self._runner.run(_wait_on_loop(fds))
+            self._runner.run(_wait_on_loop(self._fds))
 
     def close(self) -> None:
         if self._runner is not None:
             self._runner.close()
+
+
+def _begin(call: CallContext, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    enter_call(call)
+    return function(**arguments)
 
 
 def _send_items(items: Iterator[object], call: CallContext) -> int:
@@ -73,13 +84,6 @@ async def _send_async_items(items: AsyncIterator[object], call: CallContext) -> 
         call.wire.send(Item(call.id, "item", Raw(to_json(item))))
         sent += 1
     return sent
-
-
-def _poll(fds: tuple[int, ...]) -> None:
-    poll = select.poll()
-    for fd in fds:
-        poll.register(fd, select.POLLIN)
-    poll.poll()
 
 
 async def _wait_on_loop(fds: tuple[int, ...]) -> None:

@@ -58,8 +58,7 @@ class _SessionArgs(Struct):
     session_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Incoming:
+class _Incoming(Struct):
     """A request that can be read; `args` is a JSON object."""
 
     id: int
@@ -80,7 +79,7 @@ class Server:
         self._bridge = bridge
         self._wire = wire
         self._identity = identity
-        self._runner = SerialRunner()
+        self._runner = SerialRunner(wire.read_fd, stop.fd)
         self._intake = Intake(wire, stop, self._runner)
         self._started = False
         self._shut_down = False
@@ -115,7 +114,8 @@ class Server:
             self._fail(_unreadable(payload, error))
             return
         self._bridge.tally.commands += 1
-        self._catch_up(request, incoming.session)
+        if request.define or request.forget or request.forget_sessions:
+            self._catch_up(request, incoming.session)
         if incoming.command == "ping":
             self._ping(incoming)
         elif incoming.command == "shutdown":

@@ -70,10 +70,10 @@ class Wire:
         """Write bytes as they are; raise `CutShort` where an exception, of a signal handler say,
         comes in between.
         """
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self.write_fd, view) :]
+            written = os.write(self.write_fd, data)
+            while written < len(data):
+                written += os.write(self.write_fd, memoryview(data)[written:])
         except BrokenPipeError:
             with contextlib.suppress(OSError):  # nobody may read stderr either
                 print("bridge: nobody reads the replies any more; one was dropped", file=sys.stderr)

@@ -66,7 +66,7 @@ def test_what_was_read_is_not_held_in_memory(rest: bytes) -> None:
     decoder = FrameDecoder()
     decoder.feed(encode(b"x" * 1000) + rest)
     assert len(all_of(decoder)) == 1
-    assert decoder._buffer == rest
+    assert decoder.pending == rest
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])

@@ -235,6 +235,8 @@ def test_a_message_of_a_template_is_read_or_refused(payload: bytes) -> None:
 class Sent(Wire):
     """A wire that keeps what is sent, encoded as it would be."""
 
+    read_fd = 0
+
     def __init__(self) -> None:
         self.messages: list[bytes] = []
 
@@ -263,7 +265,7 @@ def text(text: str) -> str:
 @example(b'{"id":1,"command":"ping","args":{"options":%s}}' % (b"[" * 900 + b"]" * 900))
 def test_every_frame_gets_exactly_one_answer(payload: bytes) -> None:
     wire = Sent()
-    stop: Any = SimpleNamespace(requested=False, fd=-1)
+    stop: Any = SimpleNamespace(requested=False, fd=0)
     server = Server(fuzz_target, wire, stop, Identity("standalone", None))
     server._serve(payload)
     [answer] = wire.messages
@@ -275,7 +277,7 @@ def test_every_frame_gets_exactly_one_answer(payload: bytes) -> None:
 @pytest.mark.parametrize("number", [2**63 - 1, -(2**63)])
 def test_an_id_of_64_bits_comes_back(number: int) -> None:
     wire = Sent()
-    stop: Any = SimpleNamespace(requested=False, fd=-1)
+    stop: Any = SimpleNamespace(requested=False, fd=0)
     server = Server(fuzz_target, wire, stop, Identity("standalone", None))
     server._serve(b'{"id":%d,"command":"echo"}' % number)
     assert json.loads(wire.messages[0])["id"] == number
