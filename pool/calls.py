@@ -22,7 +22,7 @@ from bridge.messages import (
 from bridge.messages.secrets import Secrets
 from pool.errors import RemoteError, RequestError, ResultTypeError
 from pool.quotes import excerpt
-from pool.sessions import News
+from pool.sessions import NO_NEWS, News
 
 MAX_ERROR_TYPE = 200
 """Characters of the name of an error."""
@@ -32,7 +32,7 @@ class Prepared(msgspec.Struct, frozen=True):
     """A request that is encoded as far as it can be before a worker is known."""
 
     command: str
-    args: Raw
+    args: bytes
     session: str
 
 
@@ -44,7 +44,9 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     """
     check_name(command)
     try:
-        to_json([command, session])
+        _name(command)
+        if session is not None:
+            to_json(session)
     except ValueError:
         raise RequestError("the names of the command and the session must be Unicode") from None
     encoded = _encode(command, args)
@@ -60,8 +62,11 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
             f"{command}: the arguments take {len(encoded)} bytes, more than "
             f"max_frame_bytes={max_frame_bytes}; send less, or raise the limit"
         )
-    return Prepared(command, Raw(encoded), session or named or ANONYMOUS)
+    return Prepared(command, encoded, session or named or ANONYMOUS)
 
+
+_name = lru_cache(maxsize=1000)(to_json)
+"""The JSON of a command's name: there are few, and each is called often."""
 
 _WHY: dict[type[Exception], str] = {
     UnicodeEncodeError: "a text in them is not Unicode (it has lone surrogates)",
@@ -109,16 +114,16 @@ def _with_session(encoded: bytes, session: str) -> bytes:
     return member + (b"}" if encoded == b"{}" else b"," + encoded[1:])
 
 
-_encoder = msgspec.json.Encoder()
-
-
 def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:
     """The payload of a request frame."""
-    return _encoder.encode(
+    if news is NO_NEWS:
+        named = (call_id, _name(prepared.command), prepared.args)
+        return b'{"id":%d,"command":%b,"args":%b}' % named
+    return to_json(
         Request(
             call_id,
             prepared.command,
-            prepared.args,
+            Raw(prepared.args),
             forget_sessions=news.forget_sessions,
             forget=news.forget,
             define=news.define,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
@@ -22,8 +23,7 @@ MAX_STRAYS = 1_000
 """Second answers that may come between two proper ones; a worker that sends more is killed."""
 
 
-@dataclass(eq=False, slots=True)
-class Call:
+class Call(Struct, eq=False):
     """A request that was sent, and its reply to come.
 
     `reply` is done once, by the reply or by an error. `sent_at` is the instant
@@ -38,7 +38,7 @@ class Call:
     sent_at: float = 0.0
     watch: Alarm | None = None
     given_up: bool = False
-    _ends_at: int = field(default=0, repr=False)
+    ends_at: int = 0
 
 
 class Conversation:
@@ -80,12 +80,12 @@ class Conversation:
         self._next_id += 1
         self._calls[call.id] = call
         self._link.write(frame)
-        call._ends_at = self._link.queued
+        call.ends_at = self._link.queued
         return call
 
     def was_sent(self, call: Call) -> bool:
         """Whether the request has left whole: only then can the child have run it."""
-        return self._link.sent >= call._ends_at
+        return self._link.sent >= call.ends_at
 
     def waited_for(self) -> list[str]:
         """The commands for whose replies somebody waits."""

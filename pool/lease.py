@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from bridge.messages import Reply
@@ -121,30 +122,43 @@ class _Turns:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = asyncio.Lock()
-        self._inside = 0
+        self._is_taken = False
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self, deadline: Deadline, command: str) -> None:
         """Wait for the turn, no longer than the deadline; `release` ends it."""
-        self._inside += 1
-        try:
-            if self._inside == 1:
-                await self._lock.acquire()  # alone: at once
-            elif not await self._comes_by(deadline):
-                text = f"{command!r} was not sent: an earlier call on the same lease still runs"
-                raise CallTimeout(text, request_sent=False)
-        except BaseException:
-            self._inside -= 1
-            raise
+        if not self._is_taken:
+            self._is_taken = True
+        elif not await self._comes_by(deadline):
+            text = f"{command!r} was not sent: an earlier call on the same lease still runs"
+            raise CallTimeout(text, request_sent=False)
 
     async def _comes_by(self, deadline: Deadline) -> bool:
-        with self._clock.move_on_at(deadline.at) as scope:
-            await self._lock.acquire()
-        return not scope.cancelled_caught
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        has_come = False
+        try:
+            with self._clock.move_on_at(deadline.at):
+                await turn
+                has_come = True
+        finally:
+            if not has_come:
+                self._leave(turn)
+        return has_come
+
+    def _leave(self, turn: asyncio.Future[None]) -> None:
+        """Stop waiting; a turn that came in the same moment is the next one's."""
+        if not turn.cancelled():
+            self.release()
 
     def release(self) -> None:
-        self._inside -= 1
-        self._lock.release()
+        """The turn goes to whoever waits longest."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # else whoever waited is about to leave
+                turn.set_result(None)
+                return
+        self._is_taken = False
 
 
 class Checkout:

@@ -14,7 +14,12 @@ class IllegalTransition(RuntimeError):
     """An event met a state that has no rule for it."""
 
 
-class WorkerState(Enum):
+class _Named(Enum):
+    # Its members are looked up in the tables at every call: Enum's own hash is slow.
+    __hash__ = object.__hash__
+
+
+class WorkerState(_Named):
     STARTING = "starting"
     READY = "ready"
     RETIRING = "retiring"
@@ -22,27 +27,27 @@ class WorkerState(Enum):
     EXITED = "exited"
 
 
-class WorkerEvent(Enum):
+class WorkerEvent(_Named):
     HANDSHAKEN = "handshaken"
     RETIRE = "retire"
     KILL = "kill"
     EXIT = "exit"
 
 
-class SlotState(Enum):
+class SlotState(_Named):
     FREE = "free"
     BUSY = "busy"
     ABANDONED = "abandoned"
 
 
-class SlotEvent(Enum):
+class SlotEvent(_Named):
     LEND = "lend"
     GIVE_BACK = "give back"
     ABANDON = "abandon"
     LATE_REPLY = "late reply"
 
 
-class PoolState(Enum):
+class PoolState(_Named):
     NEW = "new"
     OPEN = "open"
     FAILED = "failed"
@@ -50,7 +55,7 @@ class PoolState(Enum):
     CLOSED = "closed"
 
 
-class PoolEvent(Enum):
+class PoolEvent(_Named):
     OPEN = "open"
     CRASH_LOOP = "crash loop"
     PROBE = "probe"
@@ -58,13 +63,13 @@ class PoolEvent(Enum):
     CLOSE = "close"
 
 
-class CircuitState(Enum):
+class CircuitState(_Named):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
 
 
-class CircuitEvent(Enum):
+class CircuitEvent(_Named):
     TRIP = "trip"
     PROBE = "probe"
     CLOSE = "close"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from bridge.messages import ANONYMOUS, Reply, to_json
 from pool.calls import Prepared
@@ -14,7 +13,7 @@ from pool.calls import Prepared
 
 def internal(command: str, args: Mapping[str, Any] | None = None) -> Prepared:
     """A request that no caller asked for."""
-    return Prepared(command, Raw(to_json(args or {})), ANONYMOUS)
+    return Prepared(command, to_json(args or {}), ANONYMOUS)
 
 
 def handshake(worker: str, options: Mapping[str, Any] | None) -> Prepared:
@@ -27,7 +26,7 @@ def handshake(worker: str, options: Mapping[str, Any] | None) -> Prepared:
 
 def catch_up(session: str) -> Prepared:
     """A request that only carries news of a session."""
-    return Prepared("ping", Raw(to_json({"session_id": session})), session)
+    return Prepared("ping", to_json({"session_id": session}), session)
 
 
 MAX_HANDSHAKE = 64 * 1024

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Unset(Enum):
@@ -31,8 +32,7 @@ def seconds(given: Timeout, default: float | None) -> float | None:
     return given
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """An instant of the loop's clock, and the seconds that were allowed; None is no limit."""
 
     at: float | None

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from bridge import Bridge
 from bridge.frames import FrameDecoder, FrameTooLarge, encode
@@ -182,7 +181,7 @@ class Recorder:
         self.strays += 1
 
     def send(self) -> None:
-        self.conversation.send(Prepared("c", Raw(b"{}"), "s"), None)
+        self.conversation.send(Prepared("c", b"{}", "s"), None)
 
 
 @given(st.lists(payloads, max_size=5))
