@@ -7,10 +7,7 @@ Contenders take turns, a fresh process for each sample; medians are reported.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -18,12 +15,13 @@ from typing import Any
 
 from benchmarks.plots import bars
 from benchmarks.results import FOLDER, Table, median_and_spread, save
+from benchmarks.running import run_marked
 from tests.contract.openai_server import OpenAIServer
 
 OURS = ["bridgepool forkserver", "bridgepool spawn"]
 PEERS = ["ProcessPoolExecutor forkserver", "ProcessPoolExecutor spawn", "loky"]
 SPARE = "bridgepool forkserver, 1 spare"
-REPEATS = {"bare": 5, "dspy, local LM": 5, "dspy": 5, "dspy+litellm": 3}
+REPEATS = {"bare": 5, "dspy, local LM": 3, "dspy": 3, "dspy+litellm": 2}
 LIMIT = 120.0
 """Seconds after which a sample is given up; a contender that hangs is reported as such."""
 
@@ -39,17 +37,7 @@ class Sample:
     def take(self, api_base: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks.start_once", self.mode, self.contender]
         command += [self.workload, str(self.size), api_base]
-        env = {**os.environ, "KILLS": str(self.kills)}
-        try:
-            done = subprocess.run(
-                command, env=env, capture_output=True, text=True, timeout=LIMIT, check=True
-            )
-        except subprocess.TimeoutExpired:
-            return {"failed": f"nothing after {LIMIT:g} s"}
-        except subprocess.CalledProcessError as error:
-            return {"failed": error.stderr.strip().splitlines()[-1:]}
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return answer
+        return run_marked(command, LIMIT, {"KILLS": str(self.kills)})
 
 
 def plan(*, quick: bool) -> list[Sample]:
@@ -59,11 +47,12 @@ def plan(*, quick: bool) -> list[Sample]:
         one_round += [Sample("ready", contender, workload) for contender in [*OURS, *PEERS]]
         one_round += [Sample("scenario", contender, workload) for contender in OURS]
         samples += one_round * (1 if quick else repeats)
-    many, few = (20, 5) if quick else (200, 20)
+    many, few = (20, 5) if quick else (200, 10)
     for workload in ("bare", "dspy, local LM, 50 ms"):
         fast = ["bridgepool forkserver", SPARE]
         samples += [Sample("gap", contender, workload, kills=many) for contender in fast]
-        slow = ["bridgepool spawn", *PEERS]
+        # What is lost on bare peers, and how soon they are back, is told by `bench_kills`.
+        slow = ["bridgepool spawn", *(PEERS if workload != "bare" else [])]
         samples += [Sample("gap", contender, workload, kills=few) for contender in slow]
     return samples
 

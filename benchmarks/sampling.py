@@ -13,13 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from benchmarks.contenders import CONTENDERS, Contender, Lost
+from benchmarks.load import CALLERS
 from benchmarks.processes import cpu_seconds, descendants, memory
+from benchmarks.replacements import Replacements
 
 EXECUTIONS = 20
 """Operations per worker before its memory is looked at."""
-
-CALLERS = 64
-"""Tasks that keep the pool busy while workers are killed."""
 
 
 async def ready(pool: Contender, size: int) -> dict[str, Any]:
@@ -70,10 +69,8 @@ class GapRun:
     def __init__(self, pool: Contender, kills: int) -> None:
         self._pool = pool
         self._kills = kills
-        self._known: set[int] = set()
-        self._killed_at: float | None = None
+        self._replacements = Replacements()
         self._regained = asyncio.Event()
-        self._gaps: list[float] = []
         self._lost = 0
         self._done = False
 
@@ -83,13 +80,14 @@ class GapRun:
         for _ in range(self._kills):
             self._regained.clear()
             victim = random.choice(self._pool.victims())
-            self._killed_at = time.monotonic()
+            self._replacements.killed(time.monotonic())
             os.kill(victim, signal.SIGKILL)
             await self._regained.wait()
             await asyncio.sleep(0.05)
         self._done = True
         await asyncio.gather(*callers)
-        return {"gaps_ms": self._gaps, "lost_per_kill": self._lost / self._kills}
+        gaps = self._replacements.gaps_ms
+        return {"gaps_ms": gaps, "lost_per_kill": self._lost / self._kills}
 
     async def _call(self) -> None:
         while not self._done:
@@ -98,16 +96,8 @@ class GapRun:
             except Lost:
                 self._lost += 1
                 continue
-            if pid not in self._known:
-                self._known.add(pid)
-                self._see_new_worker(taken)
-
-    def _see_new_worker(self, taken: float) -> None:
-        """The first after a kill counts: a pool may start all its workers again."""
-        killed = self._killed_at
-        if killed is not None and taken > killed and not self._regained.is_set():
-            self._gaps.append((taken - killed) * 1000)
-            self._regained.set()
+            if self._replacements.served(pid, taken):
+                self._regained.set()
 
 
 MODES: dict[str, Callable[[Contender, int], Awaitable[dict[str, Any]]]] = {
@@ -118,11 +108,10 @@ MODES: dict[str, Callable[[Contender, int], Awaitable[dict[str, Any]]]] = {
 
 
 def main() -> None:
-    mode, contender, workload, size = sys.argv[1:5]
-    api_base = sys.argv[5] if len(sys.argv) > 5 else None
+    mode, contender, workload, size, api_base, fd = sys.argv[1:7]
 
     async def run() -> dict[str, Any]:
         pool = CONTENDERS[contender](workload, int(size), api_base)
         return await MODES[mode](pool, int(size))
 
-    print(json.dumps(asyncio.run(run())))
+    os.write(int(fd), json.dumps(asyncio.run(run())).encode() + b"\n")

@@ -1,6 +1,7 @@
 """One sample of `bench_start`, in a process of its own, so that everything is cold.
 
-`python -m benchmarks.start_once MODE CONTENDER WORKLOAD SIZE [API_BASE]` prints JSON.
+`python -m benchmarks.start_once MODE CONTENDER WORKLOAD SIZE API_BASE FD` writes JSON
+to the descriptor FD.
 Pools of functions import this module again in each worker: hence nothing stands at its top.
 """
 
