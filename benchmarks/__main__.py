@@ -7,21 +7,38 @@ import datetime
 import importlib.metadata
 import os
 import platform
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from benchmarks import bench_start
+from benchmarks import bench_start, report
 from benchmarks.results import FOLDER
 
-BENCHMARKS = {"start": bench_start.run}
-VERSIONS = ["bridgepool", "dspy", "litellm", "loky", "msgspec", "anyio"]
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "start": bench_start.run,
+    **{
+        name: partial(report.run, name)
+        for name in ("echo", "throughput", "payload", "kills", "offered")
+    },
+}
+VERSIONS = ["bridgepool", "dspy", "litellm", "msgspec", "anyio"]
+VERSIONS += ["loky", "mpire", "pebble", "trio-parallel", "uvloop"]
 
 INTRODUCTION = """\
 # Results
 
-Made by `make bench`. Each sample is a process of its own; contenders take turns; figures are
-medians, with the least and the greatest in brackets. The machine may be shared: read ratios
-rather than absolute figures. Memory is the sum over all processes of a pool but the parent: PSS
-counts a shared page once, USS not at all.
+Made by `make bench`; one benchmark alone by `python -m benchmarks.bench_NAME`. Each sample is a
+process of its own; contenders take turns; figures are medians, with the least and the greatest in
+brackets. A sample that has not answered by its deadline is killed with all its children, and the
+last column says so. The machine may be shared: read ratios rather than absolute figures. Memory is
+the sum over all processes of a pool but the parent: PSS counts a shared page once, USS not at all.
+
+A limit is a bare loop with no pool around it (`benchmarks/limits/`): frames of a 4-byte length and
+JSON by msgspec; ratios to it refer to `add_reader, pipe`. Peers are called as their documentation
+has it: one call at a time blocking where they block, many at a time as awaited futures. Their
+workers are spawned where there is a choice, as that is safe beside threads. Left out: ray
+and dask, which bring a cluster with them, MLServer, a server, and aiomultiprocess, which polls.
+Bare loops replace no worker, and so have no row for kills.
 """
 
 

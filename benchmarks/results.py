@@ -20,6 +20,10 @@ class Spread:
     low: float
     high: float
 
+    def __bool__(self) -> bool:
+        """Whether any sample had it."""
+        return self.median == self.median
+
     def __str__(self) -> str:
         digits = 0 if self.median >= 20 else 2
         text = f"{self.median:.{digits}f}"
@@ -54,7 +58,7 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def save(name: str, tables: list[Table], samples: Mapping[Any, Any]) -> None:
+def save(name: str, tables: Sequence[Table], samples: Mapping[Any, Any]) -> None:
     """Keep the tables, and every sample they were made from; print the tables."""
     FOLDER.mkdir(exist_ok=True)
     raw = [
