@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(RUN)/bridgepool stress --size 8 --overflow 4 --operations 200 --concurrency 50 \
 	  --inputs examples/questions.jsonl --min-success 1
 
-# Takes about ten minutes; writes benchmarks/RESULTS.md.
+# Takes about fifteen minutes; writes benchmarks/RESULTS.md.
 bench: $(VENV)/installed-bench
 	$(RUN)/python -m benchmarks
 

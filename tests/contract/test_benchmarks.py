@@ -1,0 +1,127 @@
+"""The benchmarks' contenders of ours and the limits work, and a sample ends whatever it does."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import running
+from benchmarks.limits.epoll import Epoll
+from benchmarks.pools import MAKERS, make
+from benchmarks.running import Sample, run_marked
+from benchmarks.taking import describe
+from tests.processes import ends_within
+
+OBJECT = {"text": "hello", "number": 1}
+LONG = {"text": "x" * 300_000}
+# The same classes again, on another loop.
+HERE = [
+    name
+    for name in MAKERS
+    if name.startswith(("bridgepool", "limit")) and not name.endswith("uvloop")
+]
+
+
+@pytest.mark.parametrize("name", HERE)
+async def test_a_contender_echoes_one_call_and_many(name: str) -> None:
+    contender = make(name)
+    await contender.start(2, "echo")
+    try:
+        alone = [await contender.alone(value) for value in (OBJECT, LONG, OBJECT)]
+        many = await asyncio.gather(*(contender.call({"n": n}) for n in range(10)))
+    finally:
+        await contender.close()
+    assert alone == [OBJECT, LONG, OBJECT]
+    assert many == [{"n": n} for n in range(10)]
+
+
+@pytest.mark.parametrize("name", ["bridgepool, checkout", "limit: add_reader, pipe"])
+async def test_a_nap_says_who_took_it_and_since_when(name: str) -> None:
+    contender = make(name)
+    await contender.start(2, "nap")
+    try:
+        naps = await asyncio.gather(*(contender.call(0.05) for _ in range(2)))
+    finally:
+        await contender.close()
+    assert len({pid for pid, _ in naps}) == 2
+    assert abs(naps[0][1] - naps[1][1]) < 0.05
+
+
+async def test_frames_of_bytes_come_back_unseen() -> None:
+    contender = make("limit: blocking socketpair")
+    await contender.start(1, "bytes")
+    try:
+        assert await contender.alone(b"\xff" * 200_000) == b"\xff" * 200_000
+    finally:
+        await contender.close()
+
+
+async def test_the_epoll_loop_answers_all_that_it_has_asked() -> None:
+    loop = Epoll()
+    await loop.start(2, "echo")
+    try:
+        done = loop.storm(OBJECT, 0.05)
+        assert done > 2
+        assert await loop.alone(OBJECT) == OBJECT
+    finally:
+        await loop.close()
+
+
+@pytest.mark.parametrize("name", ["limit: blocking pipe", "multiprocessing.connection"])
+def test_a_sample_answers_with_figures(name: str) -> None:
+    answer = Sample("bench_echo", name, (("regime", "one core"), ("seconds", 0.02))).take()
+    assert {"p50_us", "p99_us", "parent_us", "child_us", "calls"} == answer.keys()
+    assert all(figure > 0 for figure in answer.values())
+
+
+def program(text: str, deadline: float = 10.0) -> dict[str, Any]:
+    return run_marked([sys.executable, "-c", f"import os, sys, time\n{text}"], deadline)
+
+
+HANGING = """
+if pid := os.fork():
+    open({path!r}, "w").write(str(pid))
+else:
+    os.setsid()
+time.sleep(60)
+"""
+
+
+def test_a_sample_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    answer = program(HANGING.format(path=str(path)), 0.5)
+    assert answer == {"failed": "hung, killed after 0.5 s"}
+    assert not ends_within({int(path.read_text())}, 1.0)
+
+
+def test_a_sample_that_fails_says_why() -> None:
+    assert program("raise ValueError('what went wrong')") == {
+        "failed": "ValueError: what went wrong"
+    }
+
+
+def test_of_a_group_of_errors_the_first_is_told() -> None:
+    group = ExceptionGroup("all", [ExceptionGroup("some", [ValueError("first")]), OSError()])
+    assert describe(group) == "ValueError: first"
+
+
+def test_a_measurement_that_fails_says_why_and_closes() -> None:
+    settings = (("regime", "nine cores"), ("seconds", 0.02))
+    answer = Sample("bench_echo", "limit: blocking pipe", settings).take()
+    assert answer == {"failed": "KeyError: 'nine cores'"}
+
+
+def test_a_sample_that_dies_without_a_word_tells_its_status() -> None:
+    assert program("os.kill(os.getpid(), 9)") == {"failed": "ended with status -9"}
+
+
+def test_a_contender_that_does_not_close_has_its_figures_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(running, "CLOSING", 0.1)
+    answer = program("os.write(int(sys.argv[1]), b'{\"calls\": 3}\\n'); time.sleep(60)")
+    assert answer == {"calls": 3, "unclosed": True}
