@@ -7,6 +7,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -56,11 +57,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one sample of each")
     quick = parser.parse_args().quick
-    parts = [INTRODUCTION, machine()]
+    began = time.monotonic()
+    parts = [INTRODUCTION]
     for name, run in BENCHMARKS.items():
         run(quick=quick)
+        parts.append(f"`python -m benchmarks.bench_{name}{' --quick' * quick}`:\n")
         parts.append((FOLDER / f"{name}.md").read_text())
         parts.append(f"![{name}](results/{name}.png)\n")
+    minutes = (time.monotonic() - began) / 60
+    parts.insert(1, f"{machine()}\nTaken in {minutes:.0f} minutes{', with --quick' * quick}.\n")
     Path(__file__).with_name("RESULTS.md").write_text("\n".join(parts))
 
 

@@ -30,7 +30,7 @@ SIZE = 8
 PAUSE = 0.005
 EVERY = 0.5
 ROUNDS = 2
-PATIENCE = 5.0
+PATIENCE = 3.0
 """Seconds after which a call, of 5 ms, is said to hang, and within which all workers are there."""
 
 CONTENDERS = [
@@ -140,7 +140,7 @@ class Assault:
 
 
 def plan(*, quick: bool) -> list[Sample]:
-    kills = 3 if quick else 8
+    kills = 3 if quick else 6
     return [Sample("bench_kills", name, (("kills", kills),)) for name in CONTENDERS]
 
 

@@ -24,9 +24,7 @@ CONTENDERS = [
     "limit: add_reader, pipe",
     "multiprocessing.Pool",
     "anyio.to_process",
-    "trio-parallel",
     "ProcessPoolExecutor spawn",
-    "pebble",
 ]
 COLUMNS = [
     Column("last done after ms", "took_ms"),

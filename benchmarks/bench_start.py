@@ -21,7 +21,7 @@ from tests.contract.openai_server import OpenAIServer
 OURS = ["bridgepool forkserver", "bridgepool spawn"]
 PEERS = ["ProcessPoolExecutor forkserver", "ProcessPoolExecutor spawn", "loky"]
 SPARE = "bridgepool forkserver, 1 spare"
-REPEATS = {"bare": 5, "dspy, local LM": 3, "dspy": 3, "dspy+litellm": 2}
+REPEATS = {"bare": 3, "dspy, local LM": 3, "dspy": 3, "dspy+litellm": 2}
 LIMIT = 120.0
 """Seconds after which a sample is given up; a contender that hangs is reported as such."""
 

@@ -65,7 +65,7 @@ async def _calls(contender: Contender, seconds: float) -> int:
 
 
 def plan(*, quick: bool) -> list[Sample]:
-    seconds = 0.3 if quick else 1.0
+    seconds = 0.3 if quick else 0.8
     return [Sample("bench_throughput", name, (("seconds", seconds),)) for name in CONTENDERS]
 
 
