@@ -15,6 +15,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -96,12 +97,16 @@ class Assault:
 
     def _kill(self) -> None:
         """Kill a worker, if any is left."""
-        if self._at_work:
-            self._killed_at = time.monotonic()
-            self._replacements.killed(self._killed_at)
-            os.kill(random.choice(sorted(self._at_work)), signal.SIGKILL)
-            self._at_work.clear()
-            self._kills += 1
+        for victim in random.sample(sorted(self._at_work), len(self._at_work)):
+            now = time.monotonic()
+            # A pool that lost one may have ended the others itself.
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                self._killed_at = now
+                self._replacements.killed(now)
+                self._at_work.clear()
+                self._kills += 1
+                return
 
     async def _within_patience(self, condition: Callable[[], bool]) -> bool:
         until = time.monotonic() + PATIENCE
@@ -129,6 +134,8 @@ class Assault:
             self._at_work.add(pid)
 
     def _answer(self, rate: float, *, alive: bool, hung: int) -> dict[str, Any]:
+        if not self._kills:
+            raise RuntimeError("no worker could be killed")
         gaps = self._replacements.gaps_ms
         answer: dict[str, Any] = {"kills": self._kills, "calls_per_s": rate, "gaps_ms": gaps}
         answer |= {"errors": dict(self._seen), "hung": hung, "alive": alive}

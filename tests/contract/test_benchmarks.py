@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import running
+from benchmarks import bench_kills, running
 from benchmarks.limits.epoll import Epoll
 from benchmarks.pools import MAKERS, make
 from benchmarks.running import Sample, run_marked
@@ -41,14 +43,14 @@ async def test_a_contender_echoes_one_call_and_many(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["bridgepool, checkout", "limit: add_reader, pipe"])
 async def test_a_nap_says_who_took_it_and_since_when(name: str) -> None:
-    contender = make(name)
+    contender, before = make(name), time.monotonic()
     await contender.start(2, "nap")
     try:
         naps = await asyncio.gather(*(contender.call(0.05) for _ in range(2)))
     finally:
         await contender.close()
     assert len({pid for pid, _ in naps}) == 2
-    assert abs(naps[0][1] - naps[1][1]) < 0.05
+    assert all(before < began < time.monotonic() - 0.05 for _, began in naps)
 
 
 async def test_frames_of_bytes_come_back_unseen() -> None:
@@ -69,6 +71,36 @@ async def test_the_epoll_loop_answers_all_that_it_has_asked() -> None:
         assert await loop.alone(OBJECT) == OBJECT
     finally:
         await loop.close()
+
+
+class Gone:
+    """A pool whose only worker has ended after its call."""
+
+    backend = "asyncio"
+
+    def __init__(self) -> None:
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        self._pid = ended.pid
+
+    async def start(self, size: int, job: str) -> None:
+        pass
+
+    async def call(self, value: Any) -> tuple[int, float]:
+        await asyncio.sleep(0.001)
+        return self._pid, time.monotonic()
+
+    alone = call
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_worker_that_is_gone_already_is_no_victim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_kills, "SIZE", 1)
+    monkeypatch.setattr(bench_kills, "EVERY", 0.01)
+    with pytest.raises(RuntimeError, match="no worker could be killed"):
+        await bench_kills.measure(Gone(), 1)
 
 
 @pytest.mark.parametrize("name", ["limit: blocking pipe", "multiprocessing.connection"])
