@@ -22,7 +22,7 @@ from tests.contract.pools import make_pool, until
 from tests.processes import stop
 
 DEADLINE = 5.0
-"""Seconds, of all that may wait, but for starts; generous, for what is done before and after on a busy machine."""
+"""Seconds, of all that may wait, but for starts; a busy machine takes some of it itself."""
 
 START_DEADLINE = 10.0
 """Seconds; a start takes one as it is, and a dozen are made at once."""

@@ -147,7 +147,7 @@ def test_an_open_loop_goes_on_when_most_of_it_is_refused(tmp_path: Path) -> None
     assert report["offered"] == 2000
     assert report["shed"] > 1000 > report["successful"] > 0
     assert report["refusal_ms"]["p50"] < report["latency_ms"]["p50"]
-    assert report["start_lag_ms"]["p50"] <= report["refusal_ms"]["p50"]
+    assert report["start_lag_ms"]["p50"] < report["latency_ms"]["p50"]
     assert report["queue_wait_ms"]["p50"] is None
 
 
@@ -168,7 +168,7 @@ def test_callers_that_are_refused_at_once_leave_the_others_their_turn() -> None:
         *("--bridge", "bridge.echo", "--command", "echo", "--duration", "1"),
         *("--size", "1", "--overflow", "0", "--max-waiting", "1", "--concurrency", "20"),
     )
-    assert report["shed"] > report["successful"] > 20
+    assert report["shed"] > report["successful"] > 5
 
 
 @pytest.mark.parametrize(
