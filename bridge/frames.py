@@ -69,6 +69,14 @@ class FrameDecoder:
             self._begun = bytearray()
         self._chunk, self._start = data, 0
 
+    def whole(self, data: bytes) -> bytes | None:
+        """The payload, if `data` is one frame and nothing else is kept; else None, and feed it."""
+        length = len(data) - 4
+        clean = not self._begun and not self._to_drop and self._start == len(self._chunk)
+        if clean and 0 <= length <= self._limit and int.from_bytes(data[:4]) == length:
+            return data[4:]
+        return None
+
     def next(self) -> bytes | None:
         """Return the next payload, or None until more bytes are fed."""
         chunk, start = self._chunk, self._start + 4

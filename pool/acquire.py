@@ -21,30 +21,29 @@ MIN_RETRY_AFTER = 0.05
 """Seconds: the least that a refused caller is told to wait."""
 
 
-def admit(
-    supervisor: Supervisor | None, forks_at_open: int, name: str, *, even_failed: bool = False
-) -> Supervisor:
-    """Return the supervisor if it takes work now, else raise why not.
+def admit(supervisor: Supervisor, *, even_failed: bool = False) -> None:
+    """Raise why no work is taken here and now, unless it is.
 
     `even_failed` is for what may mend a pool that refuses work.
     """
-    if supervisor is None:
-        raise PoolClosed(f"{name}: the pool is not open; use `async with` or `await pool.open()`")
-    if fork_count() != forks_at_open:
+    if supervisor.forks != fork_count():
+        name = supervisor.config.pool_name
         raise PoolClosed(
             f"{name}: the pool was opened in another process; open one of its own in each"
         )
     if supervisor.loop is not asyncio.get_running_loop():
+        name = supervisor.config.pool_name
         raise PoolClosed(
             f"{name}: the pool was opened on another event loop; open one of its own on each, "
             "or use SyncWorkerPool from threads"
         )
     life = supervisor.ledger.life
+    if life.takes_work:
+        return
     if life.state is PoolState.FAILED:
         supervisor.look()  # the cool-down may be over
     if not (life.takes_work or (even_failed and life.may_grow)):
         raise _refusal(supervisor)
-    return supervisor
 
 
 def _refusal(supervisor: Supervisor) -> PoolError:
@@ -76,7 +75,7 @@ async def serving(supervisor: Supervisor, count: int, deadline: Deadline) -> boo
 async def acquire(
     supervisor: Supervisor, deadline: Deadline, *, again: bool = False
 ) -> Slot[Worker]:
-    """Return a lent slot; suspends only if none is idle.
+    """Return a lent slot; wait for one if none is idle.
 
     `again` is for a call that was admitted before and lost its worker: it may
     still wait while the pool drains.
@@ -85,18 +84,26 @@ async def acquire(
     deadline, `PoolTimeout` at the deadline, `EnvironmentInvalid`,
     `WorkerStartError` or `PoolClosed` if there will be no worker.
     """
-    ledger = supervisor.ledger
-    if not (ledger.serves_the_queue if again else ledger.life.takes_work):
-        raise _refusal(supervisor)
-    slot = _take_idle(supervisor)
+    slot = take_idle(supervisor, again=again)
     if slot is None:
         with _counted(supervisor):
             slot = await _wait(supervisor, deadline)
-    supervisor.counters.checkouts["ok"] += 1
+        supervisor.counters.checkouts["ok"] += 1
     return slot
 
 
-def _take_idle(supervisor: Supervisor) -> Slot[Worker] | None:
+def take_idle(supervisor: Supervisor, *, again: bool = False) -> Slot[Worker] | None:
+    """Lend an idle slot; None if there is none. Raises as `acquire` does where no work is taken."""
+    ledger = supervisor.ledger
+    if not ledger.life.takes_work and not (again and ledger.serves_the_queue):
+        raise _refusal(supervisor)
+    slot = _find_idle(supervisor)
+    if slot is not None:
+        supervisor.counters.checkouts["ok"] += 1
+    return slot
+
+
+def _find_idle(supervisor: Supervisor) -> Slot[Worker] | None:
     while (slot := supervisor.ledger.take_idle(supervisor.now())) is not None:
         if slot.worker.still_serves():
             return slot
@@ -135,7 +142,7 @@ async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
             supervisor.give_back(slot)
             if not supervisor.ledger.serves_the_queue:
                 raise _refusal(supervisor)
-            if (idle := _take_idle(supervisor)) is not None:
+            if (idle := _find_idle(supervisor)) is not None:
                 return idle
             in_front = True
     except TimeoutError:
@@ -189,7 +196,7 @@ def _saturated(supervisor: Supervisor, why: str, limit: str) -> PoolSaturated:
     retry_after = max(MIN_RETRY_AFTER, supervisor.ledger.wait_estimate())
     return PoolSaturated(
         f"{supervisor.config.pool_name}: {counts.waiting} {why}; {counts.serving} workers serve, "
-        f"{counts.busy} of them busy, {counts.starting} start. "
+        f"{counts.busy} of their {counts.slots} slots busy, {counts.starting} start. "
         f"Try again in about {retry_after:.2f} s, or raise {limit} or size",
         retry_after,
     )

@@ -13,10 +13,10 @@ from bridge.messages import (
     MAX_ERROR_DETAILS,
     MAX_ERROR_TEXT,
     MAX_NAME,
+    NULL,
     Reply,
     Request,
     Unsendable,
-    is_object,
     to_json,
 )
 from bridge.messages.secrets import Secrets
@@ -42,31 +42,38 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     `session` becomes the argument `session_id`, and an argument of that name
     is the session; without either it is "anonymous".
     """
-    check_name(command)
-    try:
-        _name(command)
-        if session is not None:
-            to_json(session)
-    except ValueError:
-        raise RequestError("the names of the command and the session must be Unicode") from None
-    encoded = _encode(command, args)
-    named = _session_in(encoded)
-    if len(session or named or "") > MAX_NAME:
-        raise RequestError(f"{command}: the session's name is over {MAX_NAME} characters")
-    if session is not None and named is not None and named != session:
-        raise RequestError(f"{command}: `session` is given, and args has another session_id")
-    if session is not None and named is None:
-        encoded = _with_session(encoded, session)
+    if command not in _names:
+        _learn_name(command)
+    encoded = b"{}" if args is None else _encode(command, args)
+    if session is None and b'"session_id"' not in encoded:
+        session = ANONYMOUS
+    else:
+        session, encoded = _in_session(command, encoded, session)
     if len(encoded) > max_frame_bytes:
         raise RequestError(
             f"{command}: the arguments take {len(encoded)} bytes, more than "
             f"max_frame_bytes={max_frame_bytes}; send less, or raise the limit"
         )
-    return Prepared(command, encoded, session or named or ANONYMOUS)
+    return Prepared(command, encoded, session)
 
 
-_name = lru_cache(maxsize=1000)(to_json)
-"""The JSON of a command's name: there are few, and each is called often."""
+_names: dict[str, bytes] = {}
+"""The JSON of commands' names: there are few, and each is called often."""
+
+MAX_NAMES = 1_000
+"""Names that are kept."""
+
+
+def _learn_name(command: str) -> None:
+    check_name(command)
+    try:
+        encoded = to_json(command)
+    except ValueError:
+        raise RequestError("the name of a command must be Unicode") from None
+    if len(_names) >= MAX_NAMES:
+        _names.clear()
+    _names[command] = encoded
+
 
 _WHY: dict[type[Exception], str] = {
     UnicodeEncodeError: "a text in them is not Unicode (it has lone surrogates)",
@@ -81,8 +88,6 @@ def check_name(command: str) -> None:
 
 
 def _encode(command: str, args: object) -> bytes:
-    if args is None:
-        return b"{}"
     try:
         encoded = to_json(args)
     except Unsendable as error:
@@ -91,22 +96,35 @@ def _encode(command: str, args: object) -> bytes:
         # Its text, and what it came from, may quote the arguments.
         why = _WHY.get(type(error), f"{type(error).__name__} was raised")
         raise RequestError(f"{command}: the arguments cannot be encoded: {why}") from None
-    if not is_object(encoded):
+    if not encoded.startswith(b"{"):
         raise RequestError(f"{command}: args must be a mapping or struct, not {type(args)}")
     return encoded
+
+
+def _in_session(command: str, encoded: bytes, session: str | None) -> tuple[str, bytes]:
+    """The session of a call, and its arguments with it."""
+    try:
+        named = _decode_session(encoded).session_id
+        if session is not None:
+            to_json(session)
+    except msgspec.ValidationError as error:
+        raise RequestError(f"session_id: {error}") from None
+    except ValueError:
+        raise RequestError("the name of a session must be Unicode") from None
+    if len(session or named or "") > MAX_NAME:
+        raise RequestError(f"{command}: the session's name is over {MAX_NAME} characters")
+    if session is not None and named is not None and named != session:
+        raise RequestError(f"{command}: `session` is given, and args has another session_id")
+    if session is not None and named is None:
+        encoded = _with_session(encoded, session)
+    return session or named or ANONYMOUS, encoded
 
 
 class _SessionArgs(msgspec.Struct):
     session_id: str | None = None
 
 
-def _session_in(encoded: bytes) -> str | None:
-    if b'"session_id"' not in encoded:
-        return None
-    try:
-        return msgspec.json.decode(encoded, type=_SessionArgs).session_id
-    except ValueError as error:
-        raise RequestError(f"session_id: {error}") from None
+_decode_session = msgspec.json.Decoder(_SessionArgs).decode
 
 
 def _with_session(encoded: bytes, session: str) -> bytes:
@@ -117,8 +135,8 @@ def _with_session(encoded: bytes, session: str) -> bytes:
 def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:
     """The payload of a request frame."""
     if news is NO_NEWS:
-        named = (call_id, _name(prepared.command), prepared.args)
-        return b'{"id":%d,"command":%b,"args":%b}' % named
+        name = _names.get(prepared.command) or to_json(prepared.command)
+        return b'{"id":%d,"command":%b,"args":%b}' % (call_id, name, prepared.args)
     return to_json(
         Request(
             call_id,
@@ -145,6 +163,9 @@ def decode_reply(payload: bytes) -> Reply:
     return reply
 
 
+_decode_any = msgspec.json.Decoder().decode
+
+
 @lru_cache(maxsize=256)
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type_)
@@ -168,9 +189,9 @@ def result_of(reply: Reply, command: str, result_type: Any, secrets: Secrets) ->
         raise _remote_error(reply, secrets)
     raw = reply.result
     try:
-        if reply.wrapped:
+        if reply.raw_wrapped is not NULL and reply.wrapped:
             raw = _decode_as(raw, dict[str, Raw]).get("value", Raw(b"null"))
-        return _decode_as(raw, result_type)
+        return _decode_any(raw) if result_type is Any else _decode_as(raw, result_type)
     except (ValueError, RecursionError) as error:
         why = excerpt(secrets, str(error))  # which may quote a value
         text = f"the result of {command} is not a {result_type}: {why}"

@@ -12,21 +12,25 @@ class Limits:
     size: int
     overflow: int
     start_concurrency: int
+    concurrency: int = 1
+    """Calls at a time on one worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What there is, and what is wanted besides what callers ask for.
 
-    There are `starting` workers; `serving` ones (ready, in service, none of
-    their slots abandoned), of these `busy`; `spare` ones (ready, held back);
-    `abandoned` ones; and `waiting` checkouts. Wanted are `keep`, the workers that
-    were in service and were not dismissed, lost ones included; `floor`, in any
-    case (`min_ready`, `wait_ready`); and `reserve` spares.
+    There are `starting` workers; `serving` ones (ready, in service, not all of
+    their slots abandoned) with `slots` that are not abandoned, of these `busy`;
+    `spare` workers (ready, held back); `abandoned` ones; and `waiting` checkouts.
+    Wanted are `keep`, the workers that were in service and were not dismissed,
+    lost ones included; `floor`, in any case (`min_ready`, `wait_ready`); and
+    `reserve` spares.
     """
 
     starting: int = 0
     serving: int = 0
+    slots: int = 0
     busy: int = 0
     waiting: int = 0
     spare: int = 0
@@ -39,11 +43,12 @@ class Counts:
 def wanted(limits: Limits, counts: Counts) -> int:
     """How many workers there should be in service or on their way to it.
 
-    Overflow comes only once `size` workers serve and all of them are busy: a
-    start under way answers the demand first.
+    Overflow comes only once `size` workers serve and all their slots are busy:
+    a start under way answers the demand first.
     """
-    demand = counts.busy + counts.waiting
-    if counts.waiting and counts.busy >= limits.size:
+    lacking = counts.busy + counts.waiting - counts.slots
+    demand = counts.serving - (-lacking // limits.concurrency)  # rounded up
+    if counts.waiting and counts.serving >= limits.size and counts.busy >= counts.slots:
         return min(limits.size + limits.overflow, demand)
     return min(limits.size, max(counts.floor, counts.keep - counts.abandoned, demand))
 

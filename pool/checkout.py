@@ -1,10 +1,4 @@
-"""Who gets which slot next: the idle stack, the queue, admission. Synchronous and pure.
-
-A slot that is offered goes to the oldest waiter in the same step, so that
-nobody waits while a slot idles. Waiters are served first come, first served;
-idle slots are lent last in, first out: the warm ones work, the others may
-leave.
-"""
+"""The queue of checkouts that wait for a slot: first come, first served. Pure."""
 
 from __future__ import annotations
 
@@ -35,27 +29,16 @@ class Ticket(Protocol[S_contra]):
 
 
 class CheckoutQueue(Generic[S]):
-    """Idle slots on one side, waiting tickets on the other; at most one side is not empty."""
+    """Waiting tickets, the oldest first."""
 
     def __init__(self, max_waiting: int | None) -> None:
         self._max_waiting = max_waiting
-        # Dicts for their order and for removal from the middle in constant time.
-        self._idle: dict[S, None] = {}
+        # A dict for its order and for removal from the middle in constant time.
         self._waiting: dict[Ticket[S], None] = {}
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
-
-    @property
-    def idle(self) -> int:
-        return len(self._idle)
-
-    def take(self) -> S | None:
-        """Take the slot that was given back last; None if there is no idle one."""
-        if not self._idle:
-            return None
-        return self._idle.popitem()[0]
 
     @property
     def is_full(self) -> bool:
@@ -80,24 +63,16 @@ class CheckoutQueue(Generic[S]):
         del self._waiting[ticket]
         return True
 
-    def offer(self, slot: S, now: float) -> Ticket[S] | None:
-        """Hand the slot to the oldest waiter whose deadline has not passed, else let it idle."""
+    def grant(self, slot: S, now: float) -> bool:
+        """Hand the slot to the oldest waiter who is still there; False if there is none."""
         while self._waiting:
             ticket = next(iter(self._waiting))
             del self._waiting[ticket]
             if ticket.deadline is not None and ticket.deadline <= now:
                 ticket.expire()
             elif ticket.grant(slot):
-                return ticket
-        self._idle[slot] = None
-        return None
-
-    def withdraw(self, slot: S) -> bool:
-        """Take a slot out of the idle ones; False if it was not idle."""
-        if slot not in self._idle:
-            return False
-        del self._idle[slot]
-        return True
+                return True
+        return False
 
     def fail_all(self, make_error: Callable[[], Exception]) -> None:
         """End all waiting, each with an error of its own."""

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from time import monotonic
 
 import anyio
 
@@ -60,7 +61,10 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        # Read several times a call: what asyncio's own loops only pass on is asked directly.
+        asyncios = type(loop).time is asyncio.BaseEventLoop.time
+        self._time = monotonic if asyncios else loop.time
         self._lost = 0.0
         self._seen = self._loop.time()
         self._alarms: list[tuple[float, int, Alarm]] = []
@@ -71,7 +75,7 @@ class Clock:
 
     def now(self) -> float:
         """The present instant."""
-        time = self._loop.time()
+        time = self._time()
         if self._beat is not None and time > self._beat_at + SUSPENDED:
             self._lost += time - self._seen
             self._beat_at = time  # it rings late, but that is accounted for now

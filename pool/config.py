@@ -54,12 +54,6 @@ class PoolOptions(TypedDict, total=False):
     niceness: int | None
 
 
-_NOT_YET: dict[str, object] = {
-    "concurrency": 1,
-}
-"""Settings that only have the one value that this version can honour."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class PoolConfig:
     """Everything that can be set. Seconds are floats, sizes bytes; None means no limit."""
@@ -196,7 +190,6 @@ def _first_problem(config: PoolConfig) -> str | None:
         _text_problem,
         _options_problem,
         _breaker_problem,
-        _not_yet_problem,
     )
     return next((problem for check in checks if (problem := check(config))), None)
 
@@ -234,13 +227,6 @@ def _breaker_problem(config: PoolConfig) -> str | None:
     if given is None or isinstance(given, Breaker):
         return None
     return f"breaker={given!r} must be a Breaker(...) or None"
-
-
-def _not_yet_problem(config: PoolConfig) -> str | None:
-    for name, only in _NOT_YET.items():
-        if getattr(config, name) != only:
-            return f"{name}={getattr(config, name)!r} is not available yet; leave it at {only!r}"
-    return None
 
 
 _NEVER_NONE = {

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
-
-from msgspec import Struct
+from typing import Any, Protocol
 
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
 from bridge.messages.secrets import Secrets
 from pool.calls import Prepared, decode_reply, encode_request
-from pool.clock import Alarm
+from pool.clock import Alarm, Clock
 from pool.errors import RequestError
+from pool.inflight import NEVER, Call
 from pool.launch import Link
 from pool.quotes import quote
 from pool.sessions import NO_NEWS, News
@@ -23,65 +21,73 @@ MAX_STRAYS = 1_000
 """Second answers that may come between two proper ones; a worker that sends more is killed."""
 
 
-class Call(Struct, eq=False):
-    """A request that was sent, and its reply to come.
+class Partner(Protocol):
+    """Who is told what comes of it, within the step in which that happens."""
 
-    `reply` is done once, by the reply or by an error. `sent_at` is the instant
-    at which a caller's request was written. `watch` is the alarm
-    that looks after a call for which no caller waits (any more).
-    """
+    def answered(self, call: Call, reply: Reply) -> None:
+        """The call has its reply; whoever awaits it has not been woken yet."""
+        ...
 
-    id: int
-    prepared: Prepared
-    slot: Slot[Any] | None
-    reply: asyncio.Future[Reply]
-    sent_at: float = 0.0
-    watch: Alarm | None = None
-    given_up: bool = False
-    ends_at: int = 0
+    def given_up(self, call: Call) -> None:
+        """The caller has been cancelled."""
+        ...
+
+    def overdue(self, call: Call) -> None:
+        """The call is unanswered at the instant it was watched for."""
+        ...
+
+    def stray(self) -> None:
+        """A second answer came to a call, and was dropped."""
+        ...
+
+    def nonsense(self, what: str) -> None:
+        """The child sent what makes no sense; `what` says it in words."""
+        ...
 
 
 class Conversation:
-    """All calls on one link. Frames that make no sense go to `on_nonsense`, in words."""
+    """All calls on one link, the unanswered ones with one alarm for all of them."""
 
     def __init__(
-        self,
-        link: Link,
-        max_frame_bytes: int,
-        secrets: Secrets,
-        on_reply: Callable[[Call, Reply], None],
-        on_stray: Callable[[], None],
-        on_nonsense: Callable[[str], None],
+        self, link: Link, max_frame_bytes: int, secrets: Secrets, clock: Clock, partner: Partner
     ) -> None:
         self._link = link
         self._max_frame_bytes = max_frame_bytes
         self._secrets = secrets
-        self._on_reply = on_reply
-        self._on_stray = on_stray
-        self._on_nonsense = on_nonsense
+        self._clock = clock
+        self._partner = partner
         self._loop = asyncio.get_running_loop()
         self._calls: dict[int, Call] = {}
         self._next_id = HANDSHAKE_ID
         self._strays = 0
+        self._look_at = NEVER
+        self._alarm: Alarm | None = None
 
     @property
     def unanswered(self) -> int:
         return len(self._calls)
 
-    def send(self, prepared: Prepared, slot: Slot[Any] | None, news: News = NO_NEWS) -> Call:
+    # Requests
+
+    def send(self, prepared: Prepared, slot: Slot[Any] | None = None, news: News = NO_NEWS) -> Call:
         """Write a request; raise `RequestError`, and write nothing, if it is too large."""
-        payload = encode_request(self._next_id, prepared, news)
+        number = self._next_id
+        payload = encode_request(number, prepared, news)
         self._secrets.learn_arguments(payload)
         try:
             frame = encode(payload, self._max_frame_bytes)
         except FrameTooLarge as error:
             raise RequestError(f"{prepared.command}: the request is a {error}") from None
-        call = Call(self._next_id, prepared, slot, self._loop.create_future())
-        self._next_id += 1
-        self._calls[call.id] = call
+        call = Call(number, prepared, slot, self._loop, self._partner.given_up)
+        self._next_id = number + 1
+        self._calls[number] = call
         self._link.write(frame)
         call.ends_at = self._link.queued
         return call
+
+    def tell(self, payload: bytes) -> None:
+        """Write what has no reply."""
+        self._link.write(encode(payload))
 
     def was_sent(self, call: Call) -> bool:
         """Whether the request has left whole: only then can the child have run it."""
@@ -89,11 +95,36 @@ class Conversation:
 
     def waited_for(self) -> list[str]:
         """The commands for whose replies somebody waits."""
-        calls = (call for call in self._calls.values() if call.slot and not call.reply.done())
-        return [call.prepared.command for call in calls]
+        return [call.prepared.command for call in self._calls.values() if call.is_waited_for]
 
     def is_pending(self, call: Call) -> bool:
         return call.id in self._calls
+
+    # Deadlines
+
+    def watch(self, call: Call, until: float) -> None:
+        """Tell the partner if the call is unanswered at the instant `until`."""
+        call.until = until
+        if until < self._look_at:
+            self._look_again(until)
+
+    def _look_again(self, at: float) -> None:
+        # Rarely: mostly the alarm is set already, for an earlier call.
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._look_at = at
+        self._alarm = self._clock.call_at(at, self._look)
+
+    def _look(self) -> None:
+        now, self._look_at, self._alarm = self._clock.now(), NEVER, None
+        for call in [call for call in self._calls.values() if call.until <= now]:
+            call.until = NEVER
+            self._partner.overdue(call)
+        first = min((call.until for call in self._calls.values()), default=NEVER)
+        if first < self._look_at:
+            self._look_again(first)
+
+    # Replies
 
     def receive(self, payload: bytes) -> None:
         """Take a frame of the child's."""
@@ -101,41 +132,41 @@ class Conversation:
             reply = decode_reply(payload)
         except ValueError as error:
             quoted = quote(self._secrets, payload)
-            self._on_nonsense(f"it sent a frame that is no reply ({error}): {quoted}")
+            self._partner.nonsense(f"it sent a frame that is no reply ({error}): {quoted}")
             return
-        call = self._calls.get(reply.id) if reply.id is not None else None
+        if reply.success is None:
+            self._take_item(reply, payload)
+            return
+        call = self._calls.pop(reply.id, None)  # type: ignore[arg-type]
         if call is None:
             self._unmatched(reply, payload)
-        elif reply.event is None:
-            self._settle(call, reply)
-
-    def _settle(self, call: Call, reply: Reply) -> None:
+            return
         self._strays = 0
-        del self._calls[call.id]
-        if call.watch is not None:
-            call.watch.cancel()
-        self._on_reply(call, reply)
-        if not call.reply.done():
-            call.reply.set_result(reply)
+        self._partner.answered(call, reply)
+        if not call.is_done:
+            call.resume(reply)
+
+    def _take_item(self, reply: Reply, payload: bytes) -> None:
+        if reply.id not in self._calls:
+            self._unmatched(reply, payload)
 
     def _unmatched(self, reply: Reply, payload: bytes) -> None:
         """A second answer is dropped; an answer to what was never asked is nonsense."""
         self._strays += 1
         if self._strays > MAX_STRAYS:
-            self._on_nonsense(f"it answered {MAX_STRAYS} times in a row what was answered before")
+            what = f"it answered {MAX_STRAYS} times in a row what was answered before"
+            self._partner.nonsense(what)
         elif reply.id is not None and 0 <= reply.id < self._next_id:
-            self._on_stray()
+            self._partner.stray()
         else:
             quoted = quote(self._secrets, payload)
-            self._on_nonsense(f"it answered a call that was never made: {quoted}")
+            self._partner.nonsense(f"it answered a call that was never made: {quoted}")
 
-    def fail_all(self, make_error: Callable[[Call], Exception]) -> None:
-        """End every call without a reply, each with an error of its own."""
+    # The end
+
+    def close(self) -> list[Call]:
+        """No reply will come any more; return the calls that have none."""
+        if self._alarm is not None:
+            self._alarm.cancel()
         calls, self._calls = list(self._calls.values()), {}
-        for call in calls:
-            if call.watch is not None:
-                call.watch.cancel()
-            if not call.reply.done():
-                call.reply.set_exception(make_error(call))
-                # Nobody may be waiting: a ping, a handshake that was cut short.
-                call.reply.exception()
+        return calls

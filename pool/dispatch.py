@@ -1,15 +1,15 @@
-"""A call's way to a worker and back: sent, waited for, counted, made again if that may be."""
+"""A call's way to a worker and back: sent, waited for, made again if that may be."""
 
 from __future__ import annotations
 
 import asyncio
-from itertools import count
 
 from bridge.messages import Reply
-from pool.acquire import acquire
+from pool.acquire import acquire, take_idle
 from pool.calls import Prepared
-from pool.conversation import Call
-from pool.errors import BrokenWorkerError, CallTimeout, PoolError, ProtocolError, WorkerError
+from pool.errors import BrokenWorkerError, CallTimeout, PoolError, ProtocolError
+from pool.inflight import Call
+from pool.lifecycle import WorkerState
 from pool.retries import LostWorkerError, RetryRule, pause, poisoned
 from pool.slots import Slot
 from pool.supervisor import Supervisor
@@ -24,31 +24,45 @@ async def run_until_done(
 
     The pool does not count as out of work meanwhile.
     """
-    supervisor.ledger.call_begins()
+    ledger = supervisor.ledger
+    ledger.call_begins()
     try:
-        return await _try_until_done(supervisor, prepared, deadline, rule)
-    finally:
-        supervisor.ledger.call_ends()
-        supervisor.settle()
-
-
-async def _try_until_done(
-    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, rule: RetryRule
-) -> Reply:
-    loss: LostWorkerError | None = None
-    for lost in count(1):
+        slot = take_idle(supervisor)
+        if slot is None:
+            slot = await _acquire(supervisor, prepared, deadline)
         try:
-            return await _try_once(supervisor, prepared, deadline, again=lost > 1)
+            return await _spend(supervisor, slot, prepared, deadline)
         except (BrokenWorkerError, ProtocolError) as error:
-            if not rule.allows(error, lost):
-                raise poisoned(error, prepared.command, lost) from loss
             loss = error
-            await _pause(supervisor, lost, deadline)
+        return await _repeat(supervisor, prepared, deadline, rule, loss)
+    finally:
+        ledger.call_ends()
+        if ledger.is_unsettled:
+            supervisor.settle()
+
+
+async def _repeat(
+    supervisor: Supervisor,
+    prepared: Prepared,
+    deadline: Deadline,
+    rule: RetryRule,
+    loss: LostWorkerError,
+) -> Reply:
+    """Make a call again whose worker was lost; raise its `loss` if that may not be."""
+    lost, earlier = 1, None
+    while rule.allows(loss, lost):
+        await _pause(supervisor, lost, deadline)
+        try:
+            slot = await _acquire(supervisor, prepared, deadline, again=True)
+            return await _spend(supervisor, slot, prepared, deadline)
+        except (BrokenWorkerError, ProtocolError) as error:
+            earlier, loss = loss, error
+            lost += 1
         except PoolError as error:
             # Why a repetition was needed is part of why it could not be made.
             error.__cause__ = error.__cause__ or loss
             raise
-    raise AssertionError("counting has no end")
+    raise poisoned(loss, prepared.command, lost) from earlier
 
 
 async def _pause(supervisor: Supervisor, lost: int, deadline: Deadline) -> None:
@@ -60,13 +74,13 @@ async def _pause(supervisor: Supervisor, lost: int, deadline: Deadline) -> None:
     await asyncio.sleep(seconds)
 
 
-async def _try_once(
-    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool
-) -> Reply:
+async def _acquire(
+    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool = False
+) -> Slot[Worker]:
+    """Wait for a slot, no longer than leaves the call the time that it is likely to need."""
     longest_wait = Deadline.after(supervisor.now(), supervisor.config.checkout_timeout)
     latest_start = supervisor.ledger.times.latest_start(prepared.command, deadline)
-    slot = await acquire(supervisor, latest_start.or_earlier(longest_wait), again=again)
-    return await _spend(supervisor, slot, prepared, deadline)
+    return await acquire(supervisor, latest_start.or_earlier(longest_wait), again=again)
 
 
 async def _spend(
@@ -80,7 +94,7 @@ async def _spend(
     call = None
     try:
         call = send(supervisor, slot, prepared, deadline)
-        return await finish(supervisor, slot, call, deadline)
+        return await call
     finally:
         if call is None or not call.given_up:
             supervisor.give_back(slot)
@@ -91,37 +105,15 @@ def send(
 ) -> Call:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
 
-    Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing sent.
+    Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing
+    sent; awaiting it raises what `Exchange.send` tells.
     """
-    if deadline.has_passed(supervisor.now()):
+    now, worker = supervisor.clock.now(), slot.worker
+    if deadline.at is not None and now > deadline.at:
         supervisor.counters.calls["timeout"] += 1
         text = f"{prepared.command!r} was not sent: its deadline has passed"
         raise CallTimeout(text, request_sent=False)
-    if not slot.worker.is_ready:
+    if worker.state is not WorkerState.READY:
         supervisor.counters.calls["worker_lost"] += 1
-        raise slot.worker.lost_before(prepared.command)
-    return slot.worker.send(slot, prepared)
-
-
-async def finish(
-    supervisor: Supervisor, slot: Slot[Worker], call: Call, deadline: Deadline
-) -> Reply:
-    """Wait for the reply of a call that was sent."""
-    outcome = "cancelled"
-    try:
-        reply = await slot.worker.finish(call, deadline)
-        outcome = "ok" if reply.success else "error"
-        return reply
-    except PoolError as error:
-        outcome = _outcome(error)
-        raise
-    finally:
-        supervisor.counters.calls[outcome] += 1
-
-
-def _outcome(error: PoolError) -> str:
-    if isinstance(error, CallTimeout):
-        return "timeout"
-    if isinstance(error, ProtocolError):
-        return "protocol"
-    return "worker_lost" if isinstance(error, WorkerError) else "cancelled"
+        raise worker.lost_before(prepared.command)
+    return worker.calls.send(slot, prepared, now, deadline)

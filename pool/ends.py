@@ -28,7 +28,7 @@ class Ends(Protocol):
         """
         ...
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Return how many bytes the pipe took.
 
         Raises `BlockingIOError` if it is full, `BrokenPipeError` if nobody
@@ -76,7 +76,7 @@ class PipeEnds:
     def read(self) -> bytes:
         return os.read(self._read_fd, _READ_SIZE)
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         return os.write(self._write_fd, data)
 
     def arrived(self) -> int:

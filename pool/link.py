@@ -11,6 +11,8 @@ from bridge.messages.secrets import Secrets
 from pool.ends import Ends
 from pool.quotes import quote
 
+_NOTHING = memoryview(b"")
+
 
 class PipeLink:
     """Reads on readiness, writes at once and buffers what the pipe does not take.
@@ -57,7 +59,7 @@ class PipeLink:
         if self._outbox:
             self._outbox.append(memoryview(frame))
             return
-        rest = self._write_some(memoryview(frame))
+        rest = self._write_some(frame)
         if rest and self._writes:
             self._outbox.append(rest)
             self._ends.watch_writing(self._flush)
@@ -84,6 +86,10 @@ class PipeLink:
             data = self._ends.read()
         except BlockingIOError:
             return 0
+        payload = self._decoder.whole(data)
+        if payload is not None:
+            self._on_frame(payload)
+            return len(data)
         if not data:
             self._close(self._end_of_file())
         self._decoder.feed(data)
@@ -108,20 +114,20 @@ class PipeLink:
         quoted = quote(self._secrets, partial)
         return f"it closed its end of the pipe in the middle of a frame: {quoted}"
 
-    def _write_some(self, data: memoryview) -> memoryview:
+    def _write_some(self, data: bytes | memoryview) -> memoryview:
         """Write what the pipe takes; return the rest."""
         try:
             written = self._ends.write(data)
         except BlockingIOError:
-            return data
+            return memoryview(data)
         except BrokenPipeError:
             # Its last replies may still be in the other pipe: they are read before its end.
             self._outbox.clear()
             self._close_writing()
             self._loop.call_soon(self.drain)
-            return data[:0]
+            return _NOTHING
         self.sent += written
-        return data[written:]
+        return _NOTHING if written == len(data) else memoryview(data)[written:]
 
     def _flush(self) -> None:
         while self._outbox and self._writes:

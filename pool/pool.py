@@ -17,7 +17,6 @@ from pool.calls import prepare, result_of
 from pool.config import PoolConfig, PoolOptions
 from pool.dispatch import run_until_done
 from pool.errors import PoolClosed, PoolTimeout
-from pool.guard import guarding
 from pool.launch import Launcher
 from pool.launch.command import secrets_of
 from pool.launch.descriptors import fork_count
@@ -62,7 +61,6 @@ class WorkerPool:
         self._random = Random()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
-        self._forks = 0
 
     def __repr__(self) -> str:
         state = self._supervisor.ledger.life.state if self._supervisor else PoolState.NEW
@@ -80,7 +78,6 @@ class WorkerPool:
         if self._supervisor is not None:
             raise PoolClosed(f"{self.name}: a pool can be opened once; make a new one")
         _check_platform()
-        self._forks = fork_count()
         supervisor = self._supervisor = Supervisor(self._config, self._launcher(), self._random)
         # Nothing is awaited: a cancelled `open` cannot leave a pool that nobody will close.
         supervisor.open()
@@ -136,10 +133,11 @@ class WorkerPool:
         anything else is done.
         """
         supervisor = self._open_supervisor()
-        allowed = seconds(timeout, self._config.call_timeout)
-        deadline = Deadline.after(supervisor.now(), allowed)
-        with guarding(supervisor.guard, command):
-            prepared = prepare(command, args, session, self._config.max_frame_bytes)
+        config = self._config
+        allowed = config.call_timeout if timeout is UNSET else seconds(timeout, None)
+        deadline = Deadline.after(supervisor.clock.now(), allowed)
+        with supervisor.guarding(command):
+            prepared = prepare(command, args, session, config.max_frame_bytes)
             rule = RetryRule(idempotent, attempts)
             reply = await run_until_done(supervisor, prepared, deadline, rule)
             return result_of(reply, command, result_type, supervisor.secrets)
@@ -153,7 +151,8 @@ class WorkerPool:
         `WorkerStartError` if the pool is in a crash loop. Held longer than
         `leak_threshold`, it is reported with the stack of whoever entered it.
         """
-        allowed = seconds(timeout, self._config.checkout_timeout)
+        config = self._config
+        allowed = config.checkout_timeout if timeout is UNSET else seconds(timeout, None)
         return Checkout(self._open_supervisor(), allowed)
 
     def stats(self) -> PoolStats:
@@ -162,8 +161,13 @@ class WorkerPool:
             raise PoolClosed(f"{self.name}: the pool is not open")
         return take_picture(self._supervisor)
 
-    def _open_supervisor(self) -> Supervisor:
-        return admit(self._supervisor, self._forks, self.name)
+    def _open_supervisor(self, *, even_failed: bool = False) -> Supervisor:
+        if self._supervisor is None:
+            raise PoolClosed(
+                f"{self.name}: the pool is not open; use `async with` or `await pool.open()`"
+            )
+        admit(self._supervisor, even_failed=even_failed)
+        return self._supervisor
 
     async def reload(self) -> None:
         """Replace all workers, one at a time, by workers with fresh code and environment.
@@ -176,8 +180,7 @@ class WorkerPool:
         if a replacement cannot start, and the workers that are left stay;
         `PoolClosed`. Cancelled, the workers that are left stay too.
         """
-        supervisor = admit(self._supervisor, self._forks, self.name, even_failed=True)
-        await reload(supervisor)
+        await reload(self._open_supervisor(even_failed=True))
 
     def resize(self, size: int, overflow: int | None = None) -> None:
         """Let `size` workers serve from here on, and `overflow` above it (None: as before).
@@ -214,7 +217,7 @@ class WorkerPool:
     async def _end(self, how: Callable[[Supervisor], None]) -> None:
         """Begin to close in this way, if that is still to be done, and wait until all is over."""
         supervisor, task = self._supervisor, self._task
-        if supervisor is None or task is None or self._forks != fork_count():
+        if supervisor is None or task is None or supervisor.forks != fork_count():
             return
         if not supervisor.is_closed:
             how(supervisor)

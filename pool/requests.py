@@ -16,12 +16,23 @@ def internal(command: str, args: Mapping[str, Any] | None = None) -> Prepared:
     return Prepared(command, to_json(args or {}), ANONYMOUS)
 
 
-def handshake(worker: str, options: Mapping[str, Any] | None) -> Prepared:
+def handshake(worker: str, options: Mapping[str, Any] | None, concurrency: int) -> Prepared:
     """The first request: the worker is ready when it answers with success."""
     args: dict[str, Any] = {"initialization": True, "worker_id": worker}
+    if concurrency > 1:
+        args["concurrency"] = concurrency
     if options is not None:
         args["options"] = options
     return internal("ping", args)
+
+
+PING = internal("ping")
+SHUTDOWN = internal("shutdown")
+
+
+def cancel(call_id: int) -> bytes:
+    """The payload that asks for the end of a call; it has no reply of its own."""
+    return b'{"command":"$cancel","args":{"id":%d}}' % call_id
 
 
 def catch_up(session: str) -> Prepared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Generic, TypeVar
 
 from pool.lifecycle import SLOT, SlotEvent, SlotState, advance
@@ -12,15 +13,22 @@ W_co = TypeVar("W_co", covariant=True)
 class Slot(Generic[W_co]):
     """What a checkout takes. It is free, lent, or abandoned with a call still on it.
 
-    `lent_at` is the instant at which the present checkout got it.
+    `lent_at` is the instant at which the present checkout got it. `tally` counts
+    the slots of its worker by their state; they share it.
     """
 
-    __slots__ = ("lent_at", "state", "worker")
+    __slots__ = ("lent_at", "state", "tally", "worker")
 
-    def __init__(self, worker: W_co) -> None:
+    def __init__(self, worker: W_co, tally: Counter[SlotState] | None = None) -> None:
         self.worker = worker
         self.state = SlotState.FREE
         self.lent_at = 0.0
+        self.tally = Counter() if tally is None else tally
+        self.tally[self.state] += 1
 
     def advance(self, event: SlotEvent) -> None:
-        self.state = advance(SLOT, self.state, event)
+        before, tally = self.state, self.tally
+        after = SLOT.get((before, event)) or advance(SLOT, before, event)
+        self.state = after
+        tally[before] -= 1
+        tally[after] += 1

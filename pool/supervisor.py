@@ -17,13 +17,15 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from bridge.messages import Reply
 from pool.clock import Alarm, Clock
 from pool.config import PoolConfig
-from pool.conversation import Call
 from pool.environment import problems_of, unfit
 from pool.errors import PoolClosed, WorkerStartError
-from pool.guard import guard_of
+from pool.guard import guard_of, unguarded
+from pool.inflight import Call
 from pool.launch import Launcher
+from pool.launch.descriptors import fork_count
 from pool.ledger import Ledger
 from pool.ledger.rules import (
     Action,
@@ -55,11 +57,13 @@ class Supervisor:
         self.ledger: Ledger[Worker] = Ledger(config, random)
         self.counters = Counters()
         self.guard = guard_of(config, self.now, self.counters)
+        self.guarding = self.guard or unguarded
         self.sessions = SessionStore()
         self.secrets = launcher.secrets
         self.launcher = launcher
         self.random = random
         self.loop = asyncio.get_running_loop()
+        self.forks = fork_count()
         self.reloading = asyncio.Lock()
         self._reload: asyncio.Future[None] | None = None
         self._decided: asyncio.Queue[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = (
@@ -114,7 +118,7 @@ class Supervisor:
     def _ping_idle(self) -> None:
         for worker in self.ledger.roster:
             if worker.is_idle and not worker.unanswered:
-                worker.ping()
+                worker.calls.ping()
 
     def _measured(self, worker: Worker, memory: int) -> None:
         self.ledger.measured(worker, memory, self.now())
@@ -223,8 +227,9 @@ class Supervisor:
 
     def give_back(self, slot: Slot[Worker]) -> None:
         """End of a checkout, by its one owner. A slot whose call was given up has none."""
-        self.ledger.give_back(slot, self.now())
-        self.settle()
+        self.ledger.give_back(slot, self.clock.now())
+        if self.ledger.is_unsettled:
+            self.settle()
 
     # Environment and reload
 
@@ -292,20 +297,30 @@ class Supervisor:
         self.ledger.leaves(worker)
         self.settle()
 
-    def call_finished(self, worker: Worker, call: Call) -> None:
+    def call_answered(self, worker: Worker, call: Call, reply: Reply, now: float) -> None:
+        # A caller who was cancelled in the same moment has not come to say so.
+        outcome = "cancelled" if call.is_done else "ok" if reply.success else "error"
+        self.counters.calls[outcome] += 1
         self.ledger.answered(worker)
-        self.ledger.times.called(call.prepared.command, worker.last_active - call.sent_at)
-        self.settle()
-
-    def slot_abandoned(self, slot: Slot[Worker]) -> None:
-        self.ledger.abandoned()
-        self.settle()
-
-    def late_reply(self, slot: Slot[Worker] | None) -> None:
-        self.counters.late_replies += 1
-        if slot is not None:
-            self.ledger.late_reply(slot, self.now())
+        self.ledger.times.called(call.prepared.command, now - call.sent_at)
+        if self.ledger.is_unsettled:
             self.settle()
+
+    def call_ended(self, call: Call, outcome: str) -> None:
+        self.counters.calls[outcome] += 1
+        if call.given_up:
+            self.ledger.abandoned()
+            self.settle()
+
+    def late_reply(self, call: Call | None) -> None:
+        self.counters.late_replies += 1
+        if call is not None and call.slot is not None:
+            self.ledger.late_reply(call.slot, self.now())
+            self.settle()
+
+    def worker_stuck(self, worker: Worker) -> None:
+        self.ledger.stuck(worker, self.now())
+        self.settle()
 
     def ping_answered(self, worker: Worker) -> None:
         self.counters.pings["ok"] += 1

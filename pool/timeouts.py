@@ -25,7 +25,7 @@ Timeout = float | None | Unset
 
 def seconds(given: Timeout, default: float | None) -> float | None:
     """The timeout that applies; raise `ValueError` if it is not a number of seconds."""
-    if isinstance(given, Unset):
+    if given is UNSET:
         return default
     if given is not None and (math.isnan(given) or given < 0):
         raise ValueError(f"a timeout is a number of seconds, not {given!r}")
@@ -41,7 +41,7 @@ class Deadline(Struct, frozen=True):
     @classmethod
     def after(cls, now: float, allowed: float | None) -> Deadline:
         """The deadline of what starts `now` and may take `allowed` seconds."""
-        if allowed is None or math.isinf(allowed):
+        if allowed is None or allowed == math.inf:
             return cls(None, None)
         return cls(now + allowed, allowed)
 

@@ -23,7 +23,8 @@ MAX_ERROR_DETAILS = 256 * 1024
 
 _MAX_DECODED = 1024 * 1024
 _EMPTY_OBJECT = Raw(b"{}")
-_NULL = Raw(b"null")
+NULL = Raw(b"null")
+"""What stands where a member is absent: it is compared by identity first."""
 _TRUE = Raw(b"true")
 
 
@@ -58,7 +59,7 @@ class Request(Struct, omit_defaults=True):
 
     id: int
     command: str
-    args: Raw = _NULL
+    args: Raw = NULL
     forget_sessions: list[str] = []
     forget: list[str] = []
     define: list[Definition] = []
@@ -107,17 +108,17 @@ class Reply(Struct):
 
     id: int | None
     success: bool | None = None
-    result: Raw = _NULL
-    raw_wrapped: Raw = field(default=_NULL, name="wrapped")
-    raw_error: Raw = field(default=_NULL, name="error")
-    raw_error_type: Raw = field(default=_NULL, name="error_type")
-    raw_traceback: Raw = field(default=_NULL, name="traceback")
-    details: Raw = _NULL
-    raw_event: Raw = field(default=_NULL, name="event")
-    data: Raw = _NULL
-    define: Raw = _NULL
-    forget: Raw = _NULL
-    raw_forget_all: Raw = field(default=_NULL, name="forget_all")
+    result: Raw = NULL
+    raw_wrapped: Raw = field(default=NULL, name="wrapped")
+    raw_error: Raw = field(default=NULL, name="error")
+    raw_error_type: Raw = field(default=NULL, name="error_type")
+    raw_traceback: Raw = field(default=NULL, name="traceback")
+    details: Raw = NULL
+    raw_event: Raw = field(default=NULL, name="event")
+    data: Raw = NULL
+    define: Raw = NULL
+    forget: Raw = NULL
+    raw_forget_all: Raw = field(default=NULL, name="forget_all")
 
     def __repr__(self) -> str:
         """Without what it says: logs show it where asyncio shows a future."""
@@ -151,7 +152,7 @@ class Reply(Struct):
 
 def _said(raw: Raw) -> str | None:
     """The text; the beginning of the JSON where that is no text, or an enormous one."""
-    if raw is _NULL or raw == _NULL:
+    if raw is NULL or raw == NULL:
         return None
     data = memoryview(raw)
     if len(data) <= _MAX_DECODED:
@@ -170,7 +171,9 @@ class Changes(Struct):
 
 def changes_in(reply: Reply) -> Changes | None:
     """Return what the reply changes, if anything; raise `ValueError` if it makes no sense."""
-    if reply.define == _NULL and reply.forget == _NULL and not reply.forget_all:
+    if reply.define is reply.forget is reply.raw_forget_all is NULL:
+        return None  # as nearly always: none of the members is there
+    if reply.define == NULL and reply.forget == NULL and not reply.forget_all:
         return None
     if len(memoryview(reply.forget)) > MAX_FORGET_BYTES:
         raise ValueError(f"`forget` is longer than {MAX_FORGET_BYTES} bytes")

@@ -8,6 +8,7 @@ book asks the rules again whenever `is_unsettled`, and at the instant they name.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from random import Random
 from typing import Generic, TypeVar
@@ -22,7 +23,7 @@ from pool.ledger.members import Member
 from pool.ledger.recycling import Term
 from pool.ledger.roster import Roster
 from pool.ledger.service import MARGIN, ServiceTimes
-from pool.lifecycle import SlotEvent, SlotState
+from pool.lifecycle import SlotEvent, SlotState, WorkerState
 from pool.restarts import EARLY_LOSS, RestartPolicy
 from pool.slots import Slot
 
@@ -50,7 +51,9 @@ class Ledger(Generic[W]):
 
     def __init__(self, config: PoolConfig, random: Random) -> None:
         self.config = config
-        self.limits = Limits(config.size, config.overflow, config.starts_at_once)
+        self.limits = Limits(
+            config.size, config.overflow, config.starts_at_once, config.concurrency
+        )
         self.life = Life()
         self.lobby: Lobby[W] = Lobby(config.max_waiting)
         self.roster: Roster[W] = Roster()
@@ -102,7 +105,7 @@ class Ledger(Generic[W]):
     def wait_estimate(self) -> float:
         """Seconds until a checkout that joined the queue now would be served, roughly."""
         counts = self.counts()
-        slots = (counts.serving + counts.starting) * self.config.concurrency
+        slots = counts.slots + counts.starting * self.limits.concurrency
         return self.times.wait(self.lobby.waiting, slots)
 
     def can_serve_by(self, deadline: float | None, now: float) -> bool:
@@ -120,7 +123,7 @@ class Ledger(Generic[W]):
 
     def resize(self, size: int, overflow: int) -> None:
         """Let so many workers serve from here on; who is too many finishes its calls and goes."""
-        self.limits = Limits(size, overflow, self.limits.start_concurrency)
+        self.limits = replace(self.limits, size=size, overflow=overflow)
         self.keep = min(self.keep, size)
         self._tell_serving()
         self.is_unsettled = True
@@ -177,7 +180,7 @@ class Ledger(Generic[W]):
     # Checkouts and calls
 
     def take_idle(self, now: float) -> Slot[W] | None:
-        """Lend the slot that was given back last; None if there is no idle one."""
+        """Lend a slot of the worker with the fewest calls; None if there is no idle one."""
         return self.lobby.take_idle(now)
 
     def join(self, ticket: Ticket[Slot[W]], *, in_front: bool = False) -> None:
@@ -196,13 +199,14 @@ class Ledger(Generic[W]):
             slot.advance(SlotEvent.GIVE_BACK)
             self.times.held(now - slot.lent_at)
             self._offer(slot, now)
-        self.is_unsettled |= self.life.is_draining
+        if self.life.is_draining:
+            self.is_unsettled = True
 
     def _offer(self, slot: Slot[W], now: float) -> None:
         worker = slot.worker
         if worker.released:
             self.is_unsettled = True
-        elif worker.is_ready:
+        elif worker.state is WorkerState.READY:
             self.lobby.offer(slot, now)
 
     def call_begins(self) -> None:
@@ -225,6 +229,13 @@ class Ledger(Generic[W]):
 
     def abandoned(self) -> None:
         """A call was given up; its slot is free again when the late reply comes."""
+        self.is_unsettled = True
+
+    def stuck(self, worker: W, now: float) -> None:
+        """It has not ended a call that was given up, in all the time it was left for that."""
+        worker.is_stuck = True
+        if worker.is_ready and not worker.released:
+            self.release(worker, "timeout", now)
         self.is_unsettled = True
 
     def late_reply(self, slot: Slot[W], now: float) -> None:
@@ -257,6 +268,8 @@ class Ledger(Generic[W]):
 
     def ready(self, worker: W, now: float) -> None:
         """A worker has shown that it can take calls: give it its part."""
+        # What one cannot do the others cannot either: they run the same bridge.
+        self.limits = replace(self.limits, concurrency=len(worker.slots))
         if worker.stands_in:
             self._take_over(worker, now)
         elif not self._is_surplus():

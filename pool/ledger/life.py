@@ -21,17 +21,20 @@ class Life:
         self.hurry_at: float | None = None
 
     @property
-    def takes_work(self) -> bool:
-        return self.state is PoolState.OPEN
+    def state(self) -> PoolState:
+        return self._state
+
+    @state.setter
+    def state(self, state: PoolState) -> None:
+        self._state = state
+        # Plain attributes: each call asks for them.
+        self.takes_work = state is PoolState.OPEN
+        self.is_draining = state is PoolState.DRAINING
 
     @property
     def may_grow(self) -> bool:
         """Whether workers may still be added: neither draining nor closed."""
         return self.state in (PoolState.OPEN, PoolState.FAILED)
-
-    @property
-    def is_draining(self) -> bool:
-        return self.state is PoolState.DRAINING
 
     @property
     def is_closed(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from pool.checkout import CheckoutQueue, Ticket
+from pool.ledger.idle import IdleSlots
 from pool.ledger.members import Member
 from pool.lifecycle import SlotEvent
 from pool.slots import Slot
@@ -25,9 +26,14 @@ class ReadyWait(Protocol):
 
 
 class Lobby(Generic[W]):
-    """Idle slots, those who wait for one, and those who wait for workers."""
+    """Idle slots, those who wait for one, and those who wait for workers.
+
+    A slot that is offered goes to the oldest waiter in the same step, so that
+    nobody waits while a slot idles.
+    """
 
     def __init__(self, max_waiting: int | None) -> None:
+        self._idle: IdleSlots[W] = IdleSlots()
         self._queue: CheckoutQueue[Slot[W]] = CheckoutQueue(max_waiting)
         self._ready_waits: dict[ReadyWait, None] = {}
 
@@ -39,7 +45,7 @@ class Lobby(Generic[W]):
     @property
     def idle_slots(self) -> int:
         """Slots that nobody has, and that a checkout would get at once."""
-        return self._queue.idle
+        return len(self._idle)
 
     @property
     def is_full(self) -> bool:
@@ -59,23 +65,23 @@ class Lobby(Generic[W]):
     # Slots
 
     def take_idle(self, now: float) -> Slot[W] | None:
-        """Lend the slot that was given back last; None if there is no idle one."""
-        slot = self._queue.take()
+        """Lend a slot of the worker with the fewest calls; None if there is no idle one."""
+        slot = self._idle.take()
         if slot is not None:
             _lend(slot, now)
         return slot
 
     def offer(self, slot: Slot[W], now: float) -> None:
         """Lend a free slot to who waits longest, or let it idle."""
-        if self._queue.offer(slot, now) is None:
-            slot.worker.last_active = now
-        else:
+        if self._queue.waiting and self._queue.grant(slot, now):
             _lend(slot, now)
+        else:
+            self._idle.put(slot)
+            slot.worker.last_active = now
 
     def withdraw(self, worker: W) -> None:
         """Lend none of its slots any more."""
-        for slot in worker.slots:
-            self._queue.withdraw(slot)
+        self._idle.withdraw(worker)
 
     # Waiting
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Self
 
 from pool.ledger.recycling import Term
@@ -17,19 +18,24 @@ _FAILURES = {"", "start", *OF_ITSELF}
 class Member:
     """A worker as the decisions see it.
 
+    `free` are those of its `slots` that can be lent now: a list for `IdleSlots`.
     `in_service` is set when its slots are lent, and not for a spare.
     `stands_in` marks one that is to take a due worker's place: until it does it
-    counts for nothing, since the other still counts. `due` says why it is to
+    counts for nothing, since the other still counts. `is_stuck`
+    says that it does not end a call that was given up. `due` says why it is to
     be replaced, `released` why it goes as soon as its calls are finished,
     `reason` why it left, all in the words of the metric of worker exits.
     """
 
     slots: tuple[Slot[Self], ...]
+    free: list[Slot[Self]]
 
     def __init__(self: Self, name: str, concurrency: int, term: Term, now: float) -> None:
         self.name = name
         self.state = WorkerState.STARTING
-        self.slots = tuple(Slot(self) for _ in range(concurrency))
+        self._tally: Counter[SlotState] = Counter()
+        self.slots = tuple(Slot(self, self._tally) for _ in range(concurrency))
+        self.free: list[Slot[Self]] = []
         self.term = term
         self.launched_at = now
         self.ready_at: float | None = None
@@ -38,6 +44,7 @@ class Member:
         self.finished_calls = 0
         self.in_service = False
         self.stands_in = False
+        self.is_stuck = False
         self.due = ""
         self.released = ""
         self.released_at = 0.0
@@ -65,21 +72,38 @@ class Member:
 
     @property
     def serves(self) -> bool:
-        """Whether it can be relied on: ready, none of its calls given up, not on its way out."""
-        return self.is_ready and not self.released and not self.has_abandoned
+        """Whether it can be relied on: ready, not on its way out, and not out of slots."""
+        return self.is_ready and not self.released and not self.is_blocked
+
+    @property
+    def busy_slots(self) -> int:
+        """How many of its slots are lent."""
+        return self._tally[SlotState.BUSY]
+
+    @property
+    def usable_slots(self) -> int:
+        """How many of its slots are lent, or could be."""
+        return len(self.slots) - self._tally[SlotState.ABANDONED]
 
     @property
     def is_busy(self) -> bool:
-        return any(slot.state is SlotState.BUSY for slot in self.slots)
+        """Whether any of its slots is lent."""
+        return self._tally[SlotState.BUSY] > 0
 
     @property
     def has_abandoned(self) -> bool:
-        return any(slot.state is SlotState.ABANDONED for slot in self.slots)
+        """Whether a call on it was given up and is not answered yet."""
+        return self._tally[SlotState.ABANDONED] > 0
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether calls that were given up have taken all of its slots."""
+        return self._tally[SlotState.ABANDONED] == len(self.slots)
 
     @property
     def is_idle(self) -> bool:
         """Ready, and all of its slots free."""
-        return self.is_ready and all(slot.state is SlotState.FREE for slot in self.slots)
+        return self.is_ready and self._tally[SlotState.FREE] == len(self.slots)
 
     @property
     def failed_to_start(self) -> bool:
@@ -108,6 +132,11 @@ class Member:
         """It takes calls from here on."""
         self.state = advance(WORKER, self.state, WorkerEvent.HANDSHAKEN)
         self.ready_at = self.last_active = now
+
+    def take_one_at_a_time(self: Self) -> None:
+        """It cannot do more than that. Before any of its slots is lent."""
+        self._tally.clear()
+        self.slots = (Slot(self, self._tally),)
 
     def leave(self, event: WorkerEvent, reason: str, now: float) -> None:
         """It takes no calls from here on; `reason` is empty where its end will tell."""

@@ -41,7 +41,7 @@ class Roster(Generic[W]):
 
     def counts(self, waiting: int, keep: int, floor: int, spares: int) -> Counts:
         """What there is now. Spares are wanted only where something serves."""
-        starting = serving = busy = spare = abandoned = 0
+        starting = serving = slots = busy = spare = abandoned = 0
         for worker in self._workers.values():
             if worker.stands_in or worker.released:
                 continue
@@ -49,10 +49,13 @@ class Roster(Generic[W]):
                 starting += 1
             elif worker.is_spare:
                 spare += 1
-            elif worker.is_ready and worker.has_abandoned:
+            elif worker.is_ready and worker.is_blocked:
                 abandoned += 1
             elif worker.is_ready:
                 serving += 1
-                busy += worker.is_busy
+                slots += worker.usable_slots
+                busy += worker.busy_slots
         reserve = spares if serving else 0
-        return Counts(starting, serving, busy, waiting, spare, abandoned, keep, floor, reserve)
+        return Counts(
+            starting, serving, slots, busy, waiting, spare, abandoned, keep, floor, reserve
+        )

@@ -190,16 +190,23 @@ def _next_birthdays(ledger: Ledger[W]) -> Iterator[float | None]:
 
 
 def _release_useless(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
-    """Who is due and has an abandoned call serves nobody as it is: nothing stands in for it."""
+    """Who is due and blocked by abandoned calls serves nobody: nothing stands in for it."""
     for worker in ledger.roster:
-        if worker.due and worker.is_ready and worker.has_abandoned and not worker.released:
+        if worker.due and worker.is_ready and worker.is_blocked and not worker.released:
             yield Release(worker, worker.due)
+
+
+def _kill_stuck(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+    """A call that was given up is not ended otherwise; its neighbours are let finish first."""
+    for worker in ledger.roster:
+        if worker.is_stuck and worker.is_ready and not worker.is_busy:
+            yield Kill(worker, "timeout", "did not end an abandoned call")
 
 
 def _cull_abandoned(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
     """Bound the processes that nobody is served by: beyond `size` of them the oldest go."""
-    abandoned = [w for w in ledger.roster if w.is_ready and w.has_abandoned]
-    for worker in abandoned[: -ledger.limits.size]:
+    blocked = [w for w in ledger.roster if w.is_ready and w.is_blocked]
+    for worker in blocked[: -ledger.limits.size]:
         yield Kill(worker, "timeout", "was one of too many that had not ended abandoned calls")
 
 
@@ -272,6 +279,7 @@ _RULES: tuple[Callable[[Ledger[Any], float], Iterator[Action[Any]]], ...] = (
     _release_surplus,
     _finish_released,
     _release_useless,
+    _kill_stuck,
     _cull_abandoned,
     _drop_stand_ins,
     _replace_due,

@@ -82,7 +82,7 @@ class ScriptedEnds:
     def read(self) -> bytes:
         return self._stdout.read()
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         return self._stdin.write(data)
 
     def arrived(self) -> int:

@@ -24,32 +24,25 @@ class Ticket:
         self.end = error
 
 
-def test_idle_slots_are_lent_last_in_first_out() -> None:
-    queue: CheckoutQueue[str] = CheckoutQueue(None)
-    for slot in "abc":
-        queue.offer(slot, 0.0)
-    assert [queue.take(), queue.take(), queue.take(), queue.take()] == ["c", "b", "a", None]
-
-
 def test_waiters_are_served_first_come_first_served() -> None:
     queue: CheckoutQueue[str] = CheckoutQueue(None)
     first, second = Ticket(), Ticket()
     queue.join(first)
     queue.join(second)
-    assert queue.offer("a", 0.0) is first
-    assert queue.offer("b", 0.0) is second
-    assert (first.end, second.end, queue.idle) == ("a", "b", 0)
+    assert queue.grant("a", 0.0)
+    assert queue.grant("b", 0.0)
+    assert (first.end, second.end, queue.waiting) == ("a", "b", 0)
 
 
-def test_a_slot_idles_only_if_nobody_takes_it() -> None:
+def test_a_slot_goes_to_who_is_still_there() -> None:
     queue: CheckoutQueue[str] = CheckoutQueue(None)
     expired, gone, taker = Ticket(deadline=1.0), Ticket(gone=True), Ticket(deadline=5.0)
     for ticket in (expired, gone, taker):
         queue.join(ticket)
-    assert queue.offer("a", 2.0) is taker
+    assert queue.grant("a", 2.0)
     assert (expired.end, taker.end) == ("expired", "a")
-    assert queue.offer("b", 2.0) is None
-    assert (queue.idle, queue.waiting) == (1, 0)
+    assert not queue.grant("b", 2.0)
+    assert queue.waiting == 0
 
 
 def test_leaving_costs_nothing_and_happens_once() -> None:
@@ -58,7 +51,7 @@ def test_leaving_costs_nothing_and_happens_once() -> None:
     queue.join(ticket)
     assert queue.leave(ticket)
     assert not queue.leave(ticket)
-    assert queue.offer("a", 0.0) is None
+    assert not queue.grant("a", 0.0)
 
 
 def test_the_queue_has_a_limit() -> None:
@@ -78,7 +71,7 @@ def test_a_deadline_has_passed_at_its_instant() -> None:
     queue: CheckoutQueue[str] = CheckoutQueue(None)
     ticket = Ticket(deadline=2.0)
     queue.join(ticket)
-    assert queue.offer("a", 2.0) is None
+    assert not queue.grant("a", 2.0)
     assert ticket.end == "expired"
 
 
@@ -87,17 +80,9 @@ def test_who_had_a_turn_goes_in_front_and_over_the_limit() -> None:
     waits, returning = Ticket(), Ticket()
     queue.join(waits)
     queue.join(returning, in_front=True)
-    assert queue.offer("a", 0.0) is returning
-    assert queue.offer("b", 0.0) is waits
-
-
-def test_a_withdrawn_slot_is_not_lent() -> None:
-    queue: CheckoutQueue[str] = CheckoutQueue(None)
-    queue.offer("a", 0.0)
-    queue.offer("b", 0.0)
-    assert queue.withdraw("b")
-    assert not queue.withdraw("b")
-    assert queue.take() == "a"
+    assert queue.grant("a", 0.0)
+    assert queue.grant("b", 0.0)
+    assert (returning.end, waits.end) == ("a", "b")
 
 
 def test_failing_all_ends_every_wait_with_an_error_of_its_own() -> None:

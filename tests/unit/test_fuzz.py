@@ -21,6 +21,7 @@ from bridge.messages.template import decode_from_template
 from bridge.serve import Identity, Server
 from bridge.wire import Wire
 from pool.calls import Prepared, decode_reply, result_of
+from pool.clock import Clock
 from pool.conversation import MAX_STRAYS, Conversation
 from pool.errors import RemoteError, ResultTypeError
 from pool.requests import capabilities
@@ -170,18 +171,22 @@ class Recorder:
         self.strays = 0
         self.nonsense: list[str] = []
         link: Any = SimpleNamespace(write=lambda frame: None, queued=0, sent=0)
-        self.conversation = Conversation(
-            link, 1024, Secrets(), self._on_reply, self._on_stray, self.nonsense.append
+        partner: Any = SimpleNamespace(
+            answered=self._answered,
+            given_up=None,
+            stray=self._stray,
+            nonsense=self.nonsense.append,
         )
+        self.conversation = Conversation(link, 1024, Secrets(), Clock(), partner)
 
-    def _on_reply(self, call: object, reply: object) -> None:
+    def _answered(self, call: object, reply: object) -> None:
         self.replies += 1
 
-    def _on_stray(self) -> None:
+    def _stray(self) -> None:
         self.strays += 1
 
     def send(self) -> None:
-        self.conversation.send(Prepared("c", b"{}", "s"), None)
+        self.conversation.send(Prepared("c", b"{}", "s"))
 
 
 @given(st.lists(payloads, max_size=5))

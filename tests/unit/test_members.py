@@ -30,9 +30,18 @@ def busy(name: str = "w") -> Member:
     return worker
 
 
-def abandoned(name: str = "w") -> Member:
+def given_up(name: str = "w") -> Member:
+    """One of two calls on it."""
     worker = busy(name)
     worker.slots[1].advance(SlotEvent.ABANDON)
+    return worker
+
+
+def abandoned(name: str = "w") -> Member:
+    """All calls on it were given up."""
+    worker = given_up(name)
+    worker.slots[0].advance(SlotEvent.LEND)
+    worker.slots[0].advance(SlotEvent.ABANDON)
     return worker
 
 
@@ -46,7 +55,16 @@ def released(worker: Member) -> Member:
     return worker
 
 
-FACTS = ("is_there", "is_ready", "is_spare", "serves", "is_busy", "has_abandoned", "is_idle")
+FACTS = (
+    "is_there",
+    "is_ready",
+    "is_spare",
+    "serves",
+    "is_busy",
+    "has_abandoned",
+    "is_blocked",
+    "is_idle",
+)
 
 
 def facts(worker: Member) -> set[str]:
@@ -105,10 +123,11 @@ def test_a_worker_follows_its_table() -> None:
         (ready(in_service=False), {"is_there", "is_ready", "is_spare", "serves", "is_idle"}),
         (ready(), {"is_there", "is_ready", "serves", "is_idle"}),
         (busy(), {"is_there", "is_ready", "serves", "is_busy"}),
-        (abandoned(), {"is_there", "is_ready", "has_abandoned"}),
+        (given_up(), {"is_there", "is_ready", "serves", "has_abandoned"}),
+        (abandoned(), {"is_there", "is_ready", "has_abandoned", "is_blocked"}),
         (released(ready()), {"is_there", "is_ready", "is_idle"}),
         (leaving(ready(in_service=False), RETIRE), set()),
-        (leaving(abandoned(), KILL), {"has_abandoned"}),
+        (leaving(abandoned(), KILL), {"has_abandoned", "is_blocked"}),
         (leaving(busy(), EXIT), {"is_busy"}),
     ],
 )
@@ -181,6 +200,7 @@ def test_who_is_counted_as_what() -> None:
         ready(),
         busy(),
         busy(),
+        given_up(),
         released(busy()),
         abandoned(),
         abandoned(),
@@ -189,7 +209,8 @@ def test_who_is_counted_as_what() -> None:
     )
     assert table.counts(waiting=5, keep=6, floor=7, spares=8) == Counts(
         starting=2,
-        serving=4,
+        serving=5,
+        slots=9,
         busy=2,
         waiting=5,
         spare=2,

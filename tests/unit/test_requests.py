@@ -23,9 +23,10 @@ def test_an_internal_request_is_in_no_ones_session() -> None:
 
 def test_the_handshake_says_who_the_worker_is() -> None:
     plain = {"initialization": True, "worker_id": "w-1"}
-    assert said(handshake("w-1", None)) == ("ping", plain, "anonymous")
-    assert said(handshake("w-1", {})) == ("ping", {**plain, "options": {}}, "anonymous")
-    assert said(handshake("w-1", {"a": 1}))[1] == {**plain, "options": {"a": 1}}
+    assert said(handshake("w-1", None, 1)) == ("ping", plain, "anonymous")
+    assert said(handshake("w-1", {}, 1)) == ("ping", {**plain, "options": {}}, "anonymous")
+    assert said(handshake("w-1", {"a": 1}, 1))[1] == {**plain, "options": {"a": 1}}
+    assert said(handshake("w-1", None, 8))[1] == {**plain, "concurrency": 8}
 
 
 def test_catching_up_is_a_ping_in_the_session() -> None:

@@ -1,0 +1,62 @@
+"""A call in flight: what has been asked, and the reply that its caller awaits."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Generator
+from typing import Any
+
+from bridge.messages import Reply
+from pool.calls import Prepared
+from pool.slots import Slot
+from pool.wait import Wait
+
+NEVER = math.inf
+
+
+class Call(Wait[Reply]):
+    """A request that was sent, and its reply to come.
+
+    A caller's call has a `slot`; the pool's own requests have none. `sent_at` is
+    the instant at which it was written, `allowed` the seconds it may take, `until`
+    the instant at which somebody has to look after it if it is still unanswered.
+    It is `given_up` when its caller is gone and a late reply is still waited for.
+    """
+
+    given_up = False
+    sent_at = 0.0
+    until = NEVER
+    allowed: float | None = None
+    ends_at = 0
+
+    def __init__(
+        self,
+        call_id: int,
+        prepared: Prepared,
+        slot: Slot[Any] | None,
+        loop: asyncio.AbstractEventLoop,
+        give_up: Callable[[Call], None],
+    ) -> None:
+        # Without a call of the base's: each call comes through here.
+        self._loop = loop
+        self.id = call_id
+        self.prepared = prepared
+        self.slot = slot
+        self._give_up = give_up
+
+    def __await__(self) -> Generator[Any, None, Reply]:
+        """Wait for the reply; a caller that is cancelled meanwhile has given the call up."""
+        if not self.is_done:
+            self._asyncio_future_blocking = True
+            try:
+                yield self
+            except asyncio.CancelledError:
+                self._give_up(self)
+                raise
+        return self.result()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a caller still waits for it."""
+        return self.slot is not None and not self.is_done
