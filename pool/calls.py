@@ -34,6 +34,8 @@ class Prepared(msgspec.Struct, frozen=True):
     command: str
     args: bytes
     session: str
+    credit: int | None = None
+    """Items that a stream may send before it is granted more; None is no limit."""
 
 
 def prepare(command: str, args: object, session: str | None, max_frame_bytes: int) -> Prepared:
@@ -134,7 +136,7 @@ def _with_session(encoded: bytes, session: str) -> bytes:
 
 def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:
     """The payload of a request frame."""
-    if news is NO_NEWS:
+    if news is NO_NEWS and prepared.credit is None:
         name = _names.get(prepared.command) or to_json(prepared.command)
         return b'{"id":%d,"command":%b,"args":%b}' % (call_id, name, prepared.args)
     return to_json(
@@ -145,6 +147,7 @@ def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:
             forget_sessions=news.forget_sessions,
             forget=news.forget,
             define=news.define,
+            credit=prepared.credit,
         )
     )
 
@@ -196,6 +199,16 @@ def result_of(reply: Reply, command: str, result_type: Any, secrets: Secrets) ->
         why = excerpt(secrets, str(error))  # which may quote a value
         text = f"the result of {command} is not a {result_type}: {why}"
         raise ResultTypeError(text, _plain(raw)) from None
+
+
+def item_of(data: Raw, command: str, result_type: Any, secrets: Secrets) -> Any:
+    """An item of a stream as `result_type`; raises `ResultTypeError` for one of another type."""
+    try:
+        return _decode_any(data) if result_type is Any else _decode_as(data, result_type)
+    except (ValueError, RecursionError) as error:
+        why = excerpt(secrets, str(error))
+        text = f"an item of {command} is not a {result_type}: {why}"
+        raise ResultTypeError(text, _plain(data)) from None
 
 
 def _plain(raw: Raw) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
@@ -16,6 +16,8 @@ from pool.launch import Link
 from pool.quotes import quote
 from pool.sessions import NO_NEWS, News
 from pool.slots import Slot
+
+C = TypeVar("C", bound=Call)
 
 MAX_STRAYS = 1_000
 """Second answers that may come between two proper ones; a worker that sends more is killed."""
@@ -69,7 +71,13 @@ class Conversation:
 
     # Requests
 
-    def send(self, prepared: Prepared, slot: Slot[Any] | None = None, news: News = NO_NEWS) -> Call:
+    def send(
+        self,
+        prepared: Prepared,
+        slot: Slot[Any] | None = None,
+        news: News = NO_NEWS,
+        make: type[C] = Call,  # type: ignore[assignment]
+    ) -> C:
         """Write a request; raise `RequestError`, and write nothing, if it is too large."""
         number = self._next_id
         payload = encode_request(number, prepared, news)
@@ -78,7 +86,7 @@ class Conversation:
             frame = encode(payload, self._max_frame_bytes)
         except FrameTooLarge as error:
             raise RequestError(f"{prepared.command}: the request is a {error}") from None
-        call = Call(number, prepared, slot, self._loop, self._partner.given_up)
+        call = make(number, prepared, slot, self._loop, self._partner.given_up)
         self._next_id = number + 1
         self._calls[number] = call
         self._link.write(frame)
@@ -147,8 +155,11 @@ class Conversation:
             call.resume(reply)
 
     def _take_item(self, reply: Reply, payload: bytes) -> None:
-        if reply.id not in self._calls:
+        call = self._calls.get(reply.id)  # type: ignore[arg-type]
+        if call is None:
             self._unmatched(reply, payload)
+        elif not call.is_done:
+            call.take(reply)
 
     def _unmatched(self, reply: Reply, payload: bytes) -> None:
         """A second answer is dropped; an answer to what was never asked is nonsense."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeVar
 
 from bridge.messages import Reply
 from pool.acquire import acquire, take_idle
@@ -15,6 +16,8 @@ from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import Deadline
 from pool.worker import Worker
+
+C = TypeVar("C", bound=Call)
 
 
 async def run_until_done(
@@ -29,7 +32,7 @@ async def run_until_done(
     try:
         slot = take_idle(supervisor)
         if slot is None:
-            slot = await _acquire(supervisor, prepared, deadline)
+            slot = await acquire_for(supervisor, prepared, deadline)
         try:
             return await _spend(supervisor, slot, prepared, deadline)
         except (BrokenWorkerError, ProtocolError) as error:
@@ -53,7 +56,7 @@ async def _repeat(
     while rule.allows(loss, lost):
         await _pause(supervisor, lost, deadline)
         try:
-            slot = await _acquire(supervisor, prepared, deadline, again=True)
+            slot = await acquire_for(supervisor, prepared, deadline, again=True)
             return await _spend(supervisor, slot, prepared, deadline)
         except (BrokenWorkerError, ProtocolError) as error:
             earlier, loss = loss, error
@@ -74,7 +77,7 @@ async def _pause(supervisor: Supervisor, lost: int, deadline: Deadline) -> None:
     await asyncio.sleep(seconds)
 
 
-async def _acquire(
+async def acquire_for(
     supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool = False
 ) -> Slot[Worker]:
     """Wait for a slot, no longer than leaves the call the time that it is likely to need."""
@@ -93,7 +96,7 @@ async def _spend(
     """
     call = None
     try:
-        call = send(supervisor, slot, prepared, deadline)
+        call = send(supervisor, slot, prepared, deadline, Call)
         return await call
     finally:
         if call is None or not call.given_up:
@@ -101,8 +104,12 @@ async def _spend(
 
 
 def send(
-    supervisor: Supervisor, slot: Slot[Worker], prepared: Prepared, deadline: Deadline
-) -> Call:
+    supervisor: Supervisor,
+    slot: Slot[Worker],
+    prepared: Prepared,
+    deadline: Deadline,
+    make: type[C],
+) -> C:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
 
     Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing
@@ -116,4 +123,4 @@ def send(
     if worker.state is not WorkerState.READY:
         supervisor.counters.calls["worker_lost"] += 1
         raise worker.lost_before(prepared.command)
-    return worker.calls.send(slot, prepared, now, deadline)
+    return worker.calls.send(slot, prepared, now, deadline, make)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bridge.messages import HANDSHAKE_ID, Reply, changes_in
 from bridge.messages.secrets import Secrets
@@ -12,14 +12,16 @@ from pool.clock import Clock
 from pool.config import PoolConfig
 from pool.conversation import Conversation
 from pool.errors import CallTimeout, LeaseClosed, PoolError
-from pool.inflight import Call
+from pool.inflight import NEVER, Call
 from pool.launch import Link
 from pool.lifecycle import SlotEvent
 from pool.outcomes import outcome_of
-from pool.requests import PING, SHUTDOWN, cancel, catch_up
+from pool.requests import PING, SHUTDOWN, cancel, catch_up, credit
 from pool.sessions import SessionStore
 from pool.slots import Slot
 from pool.timeouts import Deadline
+
+C = TypeVar("C", bound=Call)
 
 
 class Party(Protocol):
@@ -86,6 +88,7 @@ class Exchange:
         self._seen = sessions.attach()
         self._shares_definitions = False
         self._can_cancel = False
+        self.grants_credit = False
         self.talk = Conversation(link, config.max_frame_bytes, secrets, clock, self)
         self.receive = self.talk.receive
 
@@ -93,10 +96,18 @@ class Exchange:
         """Use what the child can do besides answering one call after the other."""
         self._shares_definitions = "define" in capabilities
         self._can_cancel = "cancel" in capabilities
+        self.grants_credit = "credit" in capabilities
 
     # Calls
 
-    def send(self, slot: Slot[object], prepared: Prepared, now: float, deadline: Deadline) -> Call:
+    def send(
+        self,
+        slot: Slot[object],
+        prepared: Prepared,
+        now: float,
+        deadline: Deadline,
+        make: type[C],
+    ) -> C:
         """Send a call on a lent slot, with what other workers have defined since the last one.
 
         Await it for the reply. That raises `CallTimeout` at the deadline, a
@@ -105,28 +116,50 @@ class Exchange:
         `RequestError`, and sends nothing, if what is to be sent is too large.
         """
         if self._shares_definitions:
-            call = self._send_with_news(slot, prepared, now)
+            call = self._send_with_news(slot, prepared, now, make)
         else:
-            call = self.talk.send(prepared, slot)
+            call = self.talk.send(prepared, slot, make=make)
         call.sent_at = now
         if deadline.at is not None:
             call.allowed = deadline.allowed
             self.talk.watch(call, deadline.at)
         return call
 
-    def _send_with_news(self, slot: Slot[object], prepared: Prepared, now: float) -> Call:
+    def _send_with_news(
+        self, slot: Slot[object], prepared: Prepared, now: float, make: type[C]
+    ) -> C:
         session = prepared.session
         news = self._sessions.news(session, self._seen, now)
         *earlier, last = news.portions(self._config.max_frame_bytes // 4)
         for portion in earlier:
             self.talk.send(catch_up(session), None, portion)
-        call = self.talk.send(prepared, slot, last)
+        call = self.talk.send(prepared, slot, last, make)
         self._sessions.told(session, self._seen)
         return call
 
-    def end(self, call: Call) -> None:
-        """Fail a call whose lease is over."""
+    def expect(self, call: Call, seconds: float | None) -> None:
+        """Let it time out in so many seconds from now, and not before; None is never."""
+        call.allowed = seconds
+        if seconds is None:
+            call.until = NEVER
+        else:
+            self.talk.watch(call, self._clock.now() + seconds)
+
+    def grant(self, call: Call, items: int) -> None:
+        """Let a stream send so many more items."""
+        if self.grants_credit and self.talk.is_pending(call):
+            self.talk.tell(credit(call.id, items))
+
+    def end(self, call: Call) -> bool:
+        """Fail a call whose lease is over; False if it was answered already."""
+        if not self.talk.is_pending(call):
+            return False
         self._give_up(call, LeaseClosed(f"the lease of {self._party.name} ended with a call on it"))
+        return True
+
+    def leave(self, call: Call) -> None:
+        """Give up a call of whose result no more is wanted."""
+        self._give_up(call)
 
     def _give_up(self, call: Call, error: PoolError | None = None) -> None:
         """Abandon the slot of a call that has no reply yet; a late one frees it again."""

@@ -56,6 +56,9 @@ class Call(Wait[Reply]):
                 raise
         return self.result()
 
+    def take(self, reply: Reply) -> None:
+        """An item has come ahead of the reply: who awaits the reply alone does not want it."""
+
     @property
     def is_waited_for(self) -> bool:
         """Whether a caller still waits for it."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from pool.acquire import acquire, take_idle
-from pool.calls import prepare, result_of
+from pool.calls import Prepared, prepare, result_of
 from pool.clock import Alarm
 from pool.dispatch import send
 from pool.errors import LeaseClosed
+from pool.feed import Feed
 from pool.inflight import Call
 from pool.leaks import Stack, take_stack, watch
 from pool.slots import Slot
+from pool.stream import Stream
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 from pool.turns import Turns
@@ -80,14 +82,10 @@ class Lease:
                 await self._wait_for_turn(deadline, command)
             call = None
             try:
-                call = self._running = send(supervisor, self._slot, prepared, deadline)
+                call = self._running = send(supervisor, self._slot, prepared, deadline, Call)
                 reply = await call
             finally:
-                self._running = None
-                if call is not None and call.given_up:
-                    self._lose_slot("a call on it timed out or was cancelled")
-                if self._turns is not None:
-                    self._turns.release()
+                self.end_turn(call)
             return result_of(reply, command, result_type, supervisor.secrets)
 
     async def _wait_for_turn(self, deadline: Deadline, command: str) -> None:
@@ -98,11 +96,52 @@ class Lease:
             self._turns.release()
             raise self._closed()
 
+    def stream(
+        self,
+        command: str,
+        args: object = None,
+        *,
+        timeout: Timeout = UNSET,
+        result_type: Any = Any,
+        session: str | None = None,
+    ) -> Stream:
+        """Run a command whose result comes item by item: see `WorkerPool.stream`.
+
+        It is a call on the lease: others wait until its block is left, and when it
+        is left before the last item the lease is over.
+        """
+        allowed = seconds(timeout, self._supervisor.config.call_timeout)
+        seat = _LeaseSeat(self)
+        return Stream(self._supervisor, seat, command, args, session, allowed, result_type)
+
+    async def begin_stream(
+        self, prepared: Prepared, deadline: Deadline
+    ) -> tuple[Slot[Worker], Feed]:
+        """Send the call of a stream when its turn has come."""
+        if self._over:
+            raise self._closed()
+        if self._turns is not None or self._running is not None:
+            await self._wait_for_turn(deadline, prepared.command)
+        feed = None
+        try:
+            feed = self._running = send(self._supervisor, self._slot, prepared, deadline, Feed)
+        finally:
+            if feed is None:
+                self.end_turn(None)
+        return self._slot, feed
+
+    def end_turn(self, call: Call | None) -> None:
+        """The call whose turn it was is answered or given up; None if it was never sent."""
+        self._running = None
+        if call is not None and call.given_up:
+            self._lose_slot("a call on it timed out, was cancelled or was left early")
+        if self._turns is not None:
+            self._turns.release()
+
     def end(self) -> None:
         """The block is over: a call still running fails at once, else the slot goes back."""
         why = "its block has ended"
-        if self._running is not None:
-            self._slot.worker.calls.end(self._running)
+        if self._running is not None and self._slot.worker.calls.end(self._running):
             self._lose_slot(why)
         elif self._owns_slot:
             self._supervisor.give_back(self._slot)
@@ -117,6 +156,14 @@ class Lease:
 
     def _closed(self) -> LeaseClosed:
         return LeaseClosed(f"the lease of {self.name} is over: {self._over}")
+
+
+class _LeaseSeat:
+    """A stream's place among the calls of a lease."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.begin = lease.begin_stream
+        self.end = lease.end_turn
 
 
 class Checkout:

@@ -28,6 +28,7 @@ from pool.picture import take_picture
 from pool.reload import reload
 from pool.retries import RetryRule
 from pool.stats import PoolStats
+from pool.stream import PoolSeat, Stream
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 
@@ -141,6 +142,38 @@ class WorkerPool:
             rule = RetryRule(idempotent, attempts)
             reply = await run_until_done(supervisor, prepared, deadline, rule)
             return result_of(reply, command, result_type, supervisor.secrets)
+
+    def stream(
+        self,
+        command: str,
+        args: object = None,
+        *,
+        timeout: Timeout = UNSET,
+        result_type: Any = Any,
+        session: str | None = None,
+    ) -> Stream:
+        """Run a command whose result comes item by item, a generator of the bridge.
+
+        ::
+
+            async with pool.stream("count", {"n": 3}) as items:
+                async for item in items:
+                    ...
+
+        Each item is of `result_type`. `timeout`, in seconds, is by default
+        `call_timeout`: the longest wait for a worker and the first item, and then
+        for each next one; time that the block takes does not count. A block that
+        is slow stops the generator, and nobody else: at most 256 items wait for
+        it. When the block is left early the generator is ended.
+
+        Entering the block and reading raise what `call` raises; an error comes
+        after the items that came before it.
+        """
+        allowed = seconds(timeout, self._config.call_timeout)
+        supervisor = self._open_supervisor()
+        return Stream(
+            supervisor, PoolSeat(supervisor), command, args, session, allowed, result_type
+        )
 
     def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:
         """Lend a worker to the block of an `async with`.

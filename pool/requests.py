@@ -35,6 +35,11 @@ def cancel(call_id: int) -> bytes:
     return b'{"command":"$cancel","args":{"id":%d}}' % call_id
 
 
+def credit(call_id: int, items: int) -> bytes:
+    """The payload that lets a stream send so many more items; it has no reply."""
+    return b'{"command":"$credit","args":{"id":%d,"items":%d}}' % (call_id, items)
+
+
 def catch_up(session: str) -> Prepared:
     """A request that only carries news of a session."""
     return Prepared("ping", to_json({"session_id": session}), session)

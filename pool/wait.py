@@ -50,6 +50,12 @@ class Wait(Generic[T]):
         else:
             self._wake_soon()
 
+    def resume_soon(self, value: T) -> None:
+        """It is there: the task goes on with it in the next turn."""
+        self._value = value
+        self.is_done = True
+        self._wake_soon()
+
     def fail(self, error: BaseException) -> None:
         """It will not be there: `error` is raised where it is awaited, in the next turn."""
         self._error = error

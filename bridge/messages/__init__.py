@@ -63,6 +63,7 @@ class Request(Struct, omit_defaults=True):
     forget_sessions: list[str] = []
     forget: list[str] = []
     define: list[Definition] = []
+    credit: int | None = None
 
 
 class Success(Struct, omit_defaults=True):

@@ -1,0 +1,51 @@
+"""A call in flight whose result comes in items, ahead of its reply."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from msgspec import Raw
+
+from bridge.messages import Reply
+from pool.inflight import Call
+from pool.wait import Wait
+
+
+class Feed(Call):
+    """Keeps what has come until the one task that reads it takes it, in order.
+
+    `items` are those that were not taken, undecoded. Whatever ends the call
+    ends it after the items that came before.
+    """
+
+    _more: Wait[None] | None = None
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.items: deque[Raw] = deque()
+
+    async def more(self) -> None:
+        """Return when there is an item, or there will be none any more."""
+        if not self.items and not self.is_done:
+            self._more = Wait(self._loop)
+            await self._more
+
+    def take(self, reply: Reply) -> None:
+        self.items.append(reply.data)
+        if self._more is not None:
+            more, self._more = self._more, None
+            more.resume(None)
+
+    def resume(self, value: Reply) -> None:
+        self._value, self.is_done = value, True
+        self._end()
+
+    def fail(self, error: BaseException) -> None:
+        self._error, self.is_done = error, True
+        self._end()
+
+    def _end(self) -> None:
+        more, self._more = self._more, None
+        if more is not None and not more.is_done:
+            more.resume_soon(None)

@@ -1,0 +1,181 @@
+"""A result that comes item by item: `async with pool.stream(...) as items`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from msgspec import structs
+
+from pool.calls import Prepared, item_of, prepare, result_of
+from pool.dispatch import acquire_for, send
+from pool.errors import PoolError
+from pool.feed import Feed
+from pool.slots import Slot
+from pool.supervisor import Supervisor
+from pool.timeouts import Deadline
+from pool.worker import Worker
+
+WINDOW = 256
+"""Items that may be under way or wait to be taken; when half of them are taken more are granted."""
+
+
+class Seat(Protocol):
+    """What a stream runs on, taken by `begin` and given back by `end`."""
+
+    async def begin(self, prepared: Prepared, deadline: Deadline) -> tuple[Slot[Worker], Feed]:
+        """Take a slot and send the call. Nothing is taken if it raises."""
+        ...
+
+    def end(self, feed: Feed) -> None:
+        """The call is answered, or given up."""
+        ...
+
+
+class Items:
+    """The items of one stream, each as soon as it is there; read by one task.
+
+    `result` is what the command returned after the last one, `{"items": n}`
+    for those made with `bridge.Bridge`.
+    """
+
+    result: Any = None
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        worker: Worker,
+        feed: Feed,
+        allowed: float | None,
+        result_type: Any,
+    ) -> None:
+        self._secrets = supervisor.secrets
+        self._exchange = worker.calls
+        self._feed = feed
+        self._allowed = allowed
+        self._type = result_type
+        self._taken = 0
+        self.ended_with: BaseException | None = asyncio.CancelledError("left early")
+
+    def __aiter__(self) -> Items:
+        return self
+
+    async def __anext__(self) -> Any:
+        """Return the next item.
+
+        Raises, after the items that came before, what a call raises: `RemoteError`
+        if the command did, `CallTimeout` if nothing came for so long, a `WorkerError`;
+        for an item of another type `ResultTypeError`, and the stream goes on.
+        """
+        feed = self._feed
+        if not feed.items:
+            if not feed.is_done:
+                await self._wait()
+            if not feed.items:
+                self._finish()
+                raise StopAsyncIteration
+        data = feed.items.popleft()
+        self._taken += 1
+        if self._taken * 2 >= WINDOW:
+            self._exchange.grant(feed, self._taken)
+            self._taken = 0
+        return item_of(data, feed.prepared.command, self._type, self._secrets)
+
+    async def _wait(self) -> None:
+        """Wait for more. Only this counts against the timeout, not what the reader does."""
+        self._exchange.expect(self._feed, self._allowed)
+        await self._feed.more()
+        self._exchange.expect(self._feed, None)
+
+    def _finish(self) -> None:
+        try:
+            reply = self._feed.result()
+            self.result = result_of(reply, self._feed.prepared.command, Any, self._secrets)
+        except PoolError as error:
+            self.ended_with = error
+            raise
+        self.ended_with = None
+
+
+class Stream:
+    """`async with` runs the command; leaving the block early ends it and frees the slot."""
+
+    _items: Items | None = None
+    _slot: Slot[Worker]
+    _feed: Feed
+    _guard: AbstractContextManager[None]
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        seat: Seat,
+        command: str,
+        args: object,
+        session: str | None,
+        allowed: float | None,
+        result_type: Any,
+    ) -> None:
+        self._supervisor = supervisor
+        self._seat = seat
+        self._given = (command, args, session)
+        self._allowed = allowed
+        self._type = result_type
+
+    async def __aenter__(self) -> Items:
+        if self._items is not None:
+            raise RuntimeError("a stream is entered once; call `stream` for each")
+        supervisor = self._supervisor
+        self._guard = supervisor.guarding(self._given[0])
+        self._guard.__enter__()
+        try:
+            self._slot, self._feed = await self._begin()
+        except BaseException as error:
+            self._leave_guard(error)
+            raise
+        self._items = Items(supervisor, self._slot.worker, self._feed, self._allowed, self._type)
+        return self._items
+
+    async def _begin(self) -> tuple[Slot[Worker], Feed]:
+        deadline = Deadline.after(self._supervisor.clock.now(), self._allowed)
+        prepared = prepare(*self._given, self._supervisor.config.max_frame_bytes)
+        return await self._seat.begin(structs.replace(prepared, credit=WINDOW), deadline)
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._items is not None
+        self._slot.worker.calls.leave(self._feed)
+        self._seat.end(self._feed)
+        # What the block itself raises says nothing about the command.
+        self._leave_guard(self._items.ended_with)
+
+    def _leave_guard(self, error: BaseException | None) -> None:
+        if error is None:
+            self._guard.__exit__(None, None, None)
+        else:
+            self._guard.__exit__(type(error), error, error.__traceback__)
+
+
+class PoolSeat:
+    """Any worker of the pool."""
+
+    _slot: Slot[Worker] | None = None
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    async def begin(self, prepared: Prepared, deadline: Deadline) -> tuple[Slot[Worker], Feed]:
+        """Wait for a slot and send the call on it."""
+        supervisor = self._supervisor
+        slot = await acquire_for(supervisor, prepared, deadline)
+        try:
+            feed = send(supervisor, slot, prepared, deadline, Feed)
+        except BaseException:
+            supervisor.give_back(slot)
+            raise
+        self._slot = slot
+        return slot, feed
+
+    def end(self, feed: Feed) -> None:
+        """Give the slot back, unless it belongs to its worker now."""
+        if self._slot is not None and not feed.given_up:
+            self._supervisor.give_back(self._slot)
