@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from pool.errors import PoolClosed, PoolError, PoolSaturated, PoolTimeout
 from pool.launch.descriptors import fork_count
@@ -84,11 +82,17 @@ async def acquire(
     deadline, `PoolTimeout` at the deadline, `EnvironmentInvalid`,
     `WorkerStartError` or `PoolClosed` if there will be no worker.
     """
-    slot = take_idle(supervisor, again=again)
-    if slot is None:
-        with _counted(supervisor):
-            slot = await _wait(supervisor, deadline)
-        supervisor.counters.checkouts["ok"] += 1
+    return take_idle(supervisor, again=again) or await wait_for_slot(supervisor, deadline)
+
+
+async def wait_for_slot(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
+    """Return a lent slot where none is idle now; raises as `acquire` does."""
+    try:
+        slot = await _wait(supervisor, deadline)
+    except BaseException as error:
+        supervisor.counters.checkouts[_outcome(error)] += 1
+        raise
+    supervisor.counters.checkouts["ok"] += 1
     return slot
 
 
@@ -111,22 +115,15 @@ def _find_idle(supervisor: Supervisor) -> Slot[Worker] | None:
     return None
 
 
-@contextmanager
-def _counted(supervisor: Supervisor) -> Iterator[None]:
-    """Count a checkout that does not succeed by its outcome."""
+def _outcome(error: BaseException) -> str:
+    """How a checkout ended that did not succeed, in the words of its metric."""
     outcomes: tuple[tuple[type[BaseException], str], ...] = (
         (PoolSaturated, "shed"),
         (PoolTimeout, "timeout"),
         (PoolClosed, "closed"),
-        (PoolError, "failed"),
         (asyncio.CancelledError, "cancelled"),
     )
-    try:
-        yield
-    except BaseException as error:
-        outcome = next((word for kind, word in outcomes if isinstance(error, kind)), "failed")
-        supervisor.counters.checkouts[outcome] += 1
-        raise
+    return next((word for kind, word in outcomes if isinstance(error, kind)), "failed")
 
 
 async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:

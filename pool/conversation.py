@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
 from bridge.messages.secrets import Secrets
-from pool.calls import Prepared, decode_reply, encode_request
+from pool.calls import Prepared, encode_request
 from pool.clock import Alarm, Clock
 from pool.errors import RequestError
 from pool.inflight import NEVER, Call
 from pool.launch import Link
 from pool.quotes import quote
+from pool.results import decode_reply
 from pool.sessions import NO_NEWS, News
 from pool.slots import Slot
 
@@ -76,7 +78,7 @@ class Conversation:
         prepared: Prepared,
         slot: Slot[Any] | None = None,
         news: News = NO_NEWS,
-        make: type[C] = Call,  # type: ignore[assignment]
+        make: Callable[..., C] = Call,  # type: ignore[assignment]
     ) -> C:
         """Write a request; raise `RequestError`, and write nothing, if it is too large."""
         number = self._next_id

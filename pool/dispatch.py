@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 from bridge.messages import Reply
-from pool.acquire import acquire, take_idle
+from pool.acquire import acquire, take_idle, wait_for_slot
 from pool.calls import Prepared
 from pool.errors import BrokenWorkerError, CallTimeout, PoolError, ProtocolError
 from pool.inflight import Call
@@ -21,7 +22,11 @@ C = TypeVar("C", bound=Call)
 
 
 async def run_until_done(
-    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, rule: RetryRule
+    supervisor: Supervisor,
+    prepared: Prepared,
+    deadline: Deadline,
+    rule: RetryRule,
+    make: Callable[..., Call] = Call,
 ) -> Reply:
     """Run a call on any worker, and again on another if its worker was lost and the rule allows.
 
@@ -32,12 +37,12 @@ async def run_until_done(
     try:
         slot = take_idle(supervisor)
         if slot is None:
-            slot = await acquire_for(supervisor, prepared, deadline)
+            slot = await wait_for_slot(supervisor, _latest_start(supervisor, prepared, deadline))
         try:
-            return await _spend(supervisor, slot, prepared, deadline)
+            return await _spend(supervisor, slot, prepared, deadline, make)
         except (BrokenWorkerError, ProtocolError) as error:
             loss = error
-        return await _repeat(supervisor, prepared, deadline, rule, loss)
+        return await _repeat(supervisor, prepared, deadline, rule, loss, make)
     finally:
         ledger.call_ends()
         if ledger.is_unsettled:
@@ -50,6 +55,7 @@ async def _repeat(
     deadline: Deadline,
     rule: RetryRule,
     loss: LostWorkerError,
+    make: Callable[..., Call],
 ) -> Reply:
     """Make a call again whose worker was lost; raise its `loss` if that may not be."""
     lost, earlier = 1, None
@@ -57,7 +63,7 @@ async def _repeat(
         await _pause(supervisor, lost, deadline)
         try:
             slot = await acquire_for(supervisor, prepared, deadline, again=True)
-            return await _spend(supervisor, slot, prepared, deadline)
+            return await _spend(supervisor, slot, prepared, deadline, make)
         except (BrokenWorkerError, ProtocolError) as error:
             earlier, loss = loss, error
             lost += 1
@@ -81,13 +87,22 @@ async def acquire_for(
     supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool = False
 ) -> Slot[Worker]:
     """Wait for a slot, no longer than leaves the call the time that it is likely to need."""
-    longest_wait = Deadline.after(supervisor.now(), supervisor.config.checkout_timeout)
+    latest_start = _latest_start(supervisor, prepared, deadline)
+    return await acquire(supervisor, latest_start, again=again)
+
+
+def _latest_start(supervisor: Supervisor, prepared: Prepared, deadline: Deadline) -> Deadline:
+    longest_wait = Deadline.after(supervisor.clock.now(), supervisor.config.checkout_timeout)
     latest_start = supervisor.ledger.times.latest_start(prepared.command, deadline)
-    return await acquire(supervisor, latest_start.or_earlier(longest_wait), again=again)
+    return latest_start.or_earlier(longest_wait)
 
 
 async def _spend(
-    supervisor: Supervisor, slot: Slot[Worker], prepared: Prepared, deadline: Deadline
+    supervisor: Supervisor,
+    slot: Slot[Worker],
+    prepared: Prepared,
+    deadline: Deadline,
+    make: Callable[..., Call],
 ) -> Reply:
     """Spend a lent slot on one call.
 
@@ -96,7 +111,7 @@ async def _spend(
     """
     call = None
     try:
-        call = send(supervisor, slot, prepared, deadline, Call)
+        call = send(supervisor, slot, prepared, deadline, make)
         return await call
     finally:
         if call is None or not call.given_up:
@@ -108,7 +123,7 @@ def send(
     slot: Slot[Worker],
     prepared: Prepared,
     deadline: Deadline,
-    make: type[C],
+    make: Callable[..., C],
 ) -> C:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
 

@@ -106,7 +106,7 @@ class Exchange:
         prepared: Prepared,
         now: float,
         deadline: Deadline,
-        make: type[C],
+        make: Callable[..., C],
     ) -> C:
         """Send a call on a lent slot, with what other workers have defined since the last one.
 
@@ -126,7 +126,7 @@ class Exchange:
         return call
 
     def _send_with_news(
-        self, slot: Slot[object], prepared: Prepared, now: float, make: type[C]
+        self, slot: Slot[object], prepared: Prepared, now: float, make: Callable[..., C]
     ) -> C:
         session = prepared.session
         news = self._sessions.news(session, self._seen, now)

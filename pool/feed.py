@@ -19,6 +19,7 @@ class Feed(Call):
     ends it after the items that came before.
     """
 
+    is_typical = False
     _more: Wait[None] | None = None
 
     def __init__(self, *given: Any) -> None:

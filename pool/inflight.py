@@ -21,14 +21,18 @@ class Call(Wait[Reply]):
     A caller's call has a `slot`; the pool's own requests have none. `sent_at` is
     the instant at which it was written, `allowed` the seconds it may take, `until`
     the instant at which somebody has to look after it if it is still unanswered.
-    It is `given_up` when its caller is gone and a late reply is still waited for.
+    `seconds` is how long the reply took. It is `given_up` when its caller is
+    gone and a late reply is still waited for.
     """
 
     given_up = False
+    is_typical = True
+    """Whether the time it takes says something about other calls of its command."""
     sent_at = 0.0
     until = NEVER
     allowed: float | None = None
     ends_at = 0
+    seconds = 0.0
 
     def __init__(
         self,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pool.acquire import acquire, take_idle
-from pool.calls import Prepared, prepare, result_of
+from pool.acquire import take_idle, wait_for_slot
+from pool.calls import Prepared, prepare
 from pool.clock import Alarm
 from pool.dispatch import send
 from pool.errors import LeaseClosed
 from pool.feed import Feed
 from pool.inflight import Call
 from pool.leaks import Stack, take_stack, watch
+from pool.results import result_of
 from pool.slots import Slot
 from pool.stream import Stream
 from pool.supervisor import Supervisor
@@ -191,7 +192,7 @@ class Checkout:
         slot = take_idle(supervisor)
         if slot is None:
             deadline = Deadline.after(supervisor.clock.now(), self._timeout)
-            slot = await acquire(supervisor, deadline)
+            slot = await wait_for_slot(supervisor, deadline)
         alarm = None
         if self._taken_by is not None:
             alarm = watch(supervisor, slot.worker.name, self._taken_by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import Any, Self, Unpack
 import anyio
 
 from pool.acquire import admit, serving
-from pool.calls import prepare, result_of
+from pool.calls import check_name, prepare
 from pool.config import PoolConfig, PoolOptions
 from pool.dispatch import run_until_done
 from pool.errors import PoolClosed, PoolTimeout
@@ -24,8 +24,10 @@ from pool.launch.forkserver import ForkLauncher
 from pool.launch.spawn import SpawnLauncher
 from pool.lease import Checkout
 from pool.lifecycle import PoolState
+from pool.mapping import Mapping
 from pool.picture import take_picture
 from pool.reload import reload
+from pool.results import result_of
 from pool.retries import RetryRule
 from pool.stats import PoolStats
 from pool.stream import PoolSeat, Stream
@@ -173,6 +175,73 @@ class WorkerPool:
         supervisor = self._open_supervisor()
         return Stream(
             supervisor, PoolSeat(supervisor), command, args, session, allowed, result_type
+        )
+
+    def map(
+        self,
+        command: str,
+        items: Iterable[object] | AsyncIterable[object],
+        *,
+        ordered: bool = True,
+        max_in_flight: int | None = None,
+        batches: bool = True,
+        timeout: Timeout = UNSET,
+        result_type: Any = Any,
+        session: str | None = None,
+        idempotent: bool = False,
+        attempts: int = 3,
+        return_exceptions: bool = False,
+    ) -> Mapping:
+        """Call a command for each item, the arguments of one call, of a dataset of any length.
+
+        ::
+
+            async with pool.map("classify", texts) as results:
+                async for label in results:
+                    ...
+
+        Results come in the order of the items, or, with `ordered=False`, as they are
+        there; `results.index` tells whose came last. At most `max_in_flight` items
+        are taken from `items` before the first of their results is read: by default a
+        few for each slot. An error of one call is raised in its place, and the next
+        result can be asked for; with `return_exceptions` it is returned instead.
+
+        Calls of a command that is quick travel in batches, many in one frame, where
+        the bridge can do that. Such a batch shares the fate of its worker: without
+        `idempotent` each of its calls that was not told to be done fails with it; with
+        it they are made again one by one. `batches=False` keeps calls apart.
+
+        `timeout` is for each call, or batch, and the wait for a worker; `session`,
+        `idempotent` and `attempts` are as with `call`.
+        """
+        supervisor = self._open_supervisor()
+        check_name(command)
+        if max_in_flight is not None and max_in_flight < 1:
+            raise ValueError(f"max_in_flight={max_in_flight}: at least 1, or None")
+
+        def call(item: object) -> Awaitable[Any]:
+            return self.call(
+                command,
+                item,
+                timeout=timeout,
+                result_type=result_type,
+                session=session,
+                idempotent=idempotent,
+                attempts=attempts,
+            )
+
+        return Mapping(
+            supervisor,
+            call,
+            command,
+            items,
+            ordered=ordered,
+            max_in_flight=max_in_flight,
+            batches=batches and session is None,
+            allowed=seconds(timeout, self._config.call_timeout),
+            result_type=result_type,
+            rule=RetryRule(idempotent, attempts),
+            return_exceptions=return_exceptions,
         )
 
     def checkout(self, *, timeout: Timeout = UNSET) -> Checkout:

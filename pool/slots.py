@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Generic, TypeVar
 
 from pool.lifecycle import SLOT, SlotEvent, SlotState, advance
@@ -19,12 +18,12 @@ class Slot(Generic[W_co]):
 
     __slots__ = ("lent_at", "state", "tally", "worker")
 
-    def __init__(self, worker: W_co, tally: Counter[SlotState] | None = None) -> None:
+    def __init__(self, worker: W_co, tally: dict[SlotState, int]) -> None:
         self.worker = worker
         self.state = SlotState.FREE
         self.lent_at = 0.0
-        self.tally = Counter() if tally is None else tally
-        self.tally[self.state] += 1
+        self.tally = tally
+        tally[SlotState.FREE] += 1
 
     def advance(self, event: SlotEvent) -> None:
         before, tally = self.state, self.tally

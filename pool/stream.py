@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from msgspec import structs
 
-from pool.calls import Prepared, item_of, prepare, result_of
+from pool.calls import Prepared, prepare
 from pool.dispatch import acquire_for, send
 from pool.errors import PoolError
 from pool.feed import Feed
+from pool.results import item_of, result_of
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import Deadline

@@ -300,9 +300,12 @@ class Supervisor:
     def call_answered(self, worker: Worker, call: Call, reply: Reply, now: float) -> None:
         # A caller who was cancelled in the same moment has not come to say so.
         outcome = "cancelled" if call.is_done else "ok" if reply.success else "error"
-        self.counters.calls[outcome] += 1
-        self.ledger.answered(worker)
-        self.ledger.times.called(call.prepared.command, now - call.sent_at)
+        size = call.prepared.size or 1
+        self.counters.calls[outcome] += size
+        self.ledger.answered(worker, size)
+        call.seconds = now - call.sent_at
+        if call.is_typical:
+            self.ledger.times.called(call.prepared.command, call.seconds)
         if self.ledger.is_unsettled:
             self.settle()
 

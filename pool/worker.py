@@ -245,6 +245,7 @@ class Worker(Member):
         self.calls.agree(able)
         if "concurrent" not in able:
             self.take_one_at_a_time()
+        self.takes_batches = "batch" in able
         self.handshaken(self._clock.now())
         self._has_started.set()
         self._owner.worker_ready(self)

@@ -60,6 +60,7 @@ class Request(Struct, omit_defaults=True):
     id: int
     command: str
     args: Raw = NULL
+    batch: Raw = NULL
     forget_sessions: list[str] = []
     forget: list[str] = []
     define: list[Definition] = []
@@ -117,6 +118,8 @@ class Reply(Struct):
     details: Raw = NULL
     raw_event: Raw = field(default=NULL, name="event")
     data: Raw = NULL
+    results: Raw = NULL
+    failures: Raw = NULL
     define: Raw = NULL
     forget: Raw = NULL
     raw_forget_all: Raw = field(default=NULL, name="forget_all")

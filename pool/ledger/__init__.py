@@ -62,9 +62,12 @@ class Ledger(Generic[W]):
         self.fitness = Fitness.UNKNOWN
         self.ask_again_at = 0.0
         self.keep = 0
+        self.takes_batches = False
         self.is_unsettled = False
         self._calls_under_way = 0
+        # As of the last time that all was settled: who waits asks for these.
         self._is_at_limit = False
+        self._slots_there = 0
         self._term = Term(config.max_calls, config.max_age, config.max_memory)
         self._random = random
 
@@ -104,9 +107,7 @@ class Ledger(Generic[W]):
 
     def wait_estimate(self) -> float:
         """Seconds until a checkout that joined the queue now would be served, roughly."""
-        counts = self.counts()
-        slots = counts.slots + counts.starting * self.limits.concurrency
-        return self.times.wait(self.lobby.waiting, slots)
+        return self.times.wait(self.lobby.waiting, self._slots_there)
 
     def can_serve_by(self, deadline: float | None, now: float) -> bool:
         """Whether who joined the queue now would have a slot in time, as far as is known."""
@@ -218,10 +219,10 @@ class Ledger(Generic[W]):
         self._calls_under_way -= 1
         self.is_unsettled |= self.life.is_draining
 
-    def answered(self, worker: W) -> None:
-        """A worker has answered a call for which somebody waited."""
-        worker.finished_calls += 1
-        if worker.finished_calls == 1:
+    def answered(self, worker: W, calls: int = 1) -> None:
+        """A worker has answered a call for which somebody waited, or so many in one frame."""
+        worker.finished_calls += calls
+        if worker.finished_calls == calls:
             self.restarts.succeeded()
             self.is_unsettled = True
         if worker.term.calls is not None and worker.finished_calls >= worker.term.calls:
@@ -270,6 +271,7 @@ class Ledger(Generic[W]):
         """A worker has shown that it can take calls: give it its part."""
         # What one cannot do the others cannot either: they run the same bridge.
         self.limits = replace(self.limits, concurrency=len(worker.slots))
+        self.takes_batches = worker.takes_batches
         if worker.stands_in:
             self._take_over(worker, now)
         elif not self._is_surplus():
@@ -390,4 +392,6 @@ class Ledger(Generic[W]):
     def settled(self) -> None:
         """All that the rules ask for has been done."""
         self.is_unsettled = False
-        self._is_at_limit = is_at_limit(self.limits, self.counts())
+        counts = self.counts()
+        self._is_at_limit = is_at_limit(self.limits, counts)
+        self._slots_there = counts.slots + counts.starting * self.limits.concurrency

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Self
 
 from pool.ledger.recycling import Term
@@ -33,7 +32,7 @@ class Member:
     def __init__(self: Self, name: str, concurrency: int, term: Term, now: float) -> None:
         self.name = name
         self.state = WorkerState.STARTING
-        self._tally: Counter[SlotState] = Counter()
+        self._tally = dict.fromkeys(SlotState, 0)
         self.slots = tuple(Slot(self, self._tally) for _ in range(concurrency))
         self.free: list[Slot[Self]] = []
         self.term = term
@@ -42,6 +41,7 @@ class Member:
         self.left_at = now
         self.last_active = now
         self.finished_calls = 0
+        self.takes_batches = False
         self.in_service = False
         self.stands_in = False
         self.is_stuck = False
@@ -135,7 +135,7 @@ class Member:
 
     def take_one_at_a_time(self: Self) -> None:
         """It cannot do more than that. Before any of its slots is lent."""
-        self._tally.clear()
+        self._tally.update(dict.fromkeys(SlotState, 0))
         self.slots = (Slot(self, self._tally),)
 
     def leave(self, event: WorkerEvent, reason: str, now: float) -> None:

@@ -276,7 +276,7 @@ async def test_above_max_waiting_a_checkout_is_shed_at_once(launcher: str) -> No
         waiting = asyncio.create_task(pool.call("echo", {"a": 1}))
         await until(pool, lambda stats: stats.waiting == 1)
         with pytest.raises(
-            PoolSaturated, match=r"1 checkouts wait already.* 1 of them busy"
+            PoolSaturated, match=r"1 checkouts wait already.* 1 of their 1 slots busy"
         ) as caught:
             await pool.call("echo")
         assert caught.value.retry_after > 0

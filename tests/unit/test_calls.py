@@ -21,9 +21,10 @@ from bridge.messages import (
     changes_in,
 )
 from bridge.messages.secrets import Secrets
-from pool.calls import decode_reply, encode_request, prepare, result_of
+from pool.calls import encode_request, prepare
 from pool.errors import RemoteError, RequestError, ResultTypeError
 from pool.requests import capabilities
+from pool.results import decode_reply, result_of
 from pool.sessions import NO_NEWS, News
 
 LIMIT = 1024

@@ -20,11 +20,12 @@ from bridge.messages.secrets import Secrets
 from bridge.messages.template import decode_from_template
 from bridge.serve import Identity, Server
 from bridge.wire import Wire
-from pool.calls import Prepared, decode_reply, result_of
+from pool.calls import Prepared
 from pool.clock import Clock
 from pool.conversation import MAX_STRAYS, Conversation
 from pool.errors import RemoteError, ResultTypeError
 from pool.requests import capabilities
+from pool.results import decode_reply, result_of
 
 # Payloads
 

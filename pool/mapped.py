@@ -1,0 +1,115 @@
+"""The results of a map, as they are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from pool.batch import Failed
+from pool.wait import Wait
+
+
+class Results:
+    """One result for each item, as soon as it may be told; read by one task.
+
+    `index` is the place, counted from 0, of the item whose result came last.
+    """
+
+    index = -1
+
+    def __init__(self, ordered: bool, return_exceptions: bool) -> None:
+        self._ordered = ordered
+        self._return_exceptions = return_exceptions
+        self._ready: dict[int, list[Any]] = {}
+        self._present: list[Any] = []
+        self._at = 0
+        self._expected = 0
+        self._outstanding = 0
+        self._error: Exception | None = None
+        self._is_over = False
+        self._waits: Wait[None] | None = None
+        self._room = asyncio.Event()
+
+    def __aiter__(self) -> Results:
+        return self
+
+    async def __anext__(self) -> Any:
+        """Return the next result.
+
+        Raises what the call for it has raised, unless these errors are returned in
+        their places; the next one can still be asked for. Raises, after all results
+        that there are, what ended the whole: an error of the dataset's own
+        iterator, `PoolClosed`, `EnvironmentInvalid`, `WorkerStartError`.
+        """
+        if self._at == len(self._present):
+            await self._turn_over()
+        outcome = self._present[self._at]
+        self._at += 1
+        self.index += 1
+        if outcome.__class__ is not Failed:
+            return outcome
+        if self._return_exceptions:
+            return outcome.error
+        raise outcome.error
+
+    async def _turn_over(self) -> None:
+        """Go on to the outcomes that come next."""
+        while (start := self._next_start()) is None:
+            if self._is_over:
+                if self._error is not None:
+                    raise self._error
+                raise StopAsyncIteration
+            self._waits = Wait(asyncio.get_running_loop())
+            await self._waits
+        self._present, self._at = self._ready.pop(start), 0
+        self._expected = start + len(self._present)
+        self.index = start - 1
+        self._outstanding -= len(self._present)
+        self._room.set()
+
+    def _next_start(self) -> int | None:
+        if self._ordered:
+            return self._expected if self._expected in self._ready else None
+        return next(iter(self._ready), None)
+
+    # For the lanes
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something has ended the whole."""
+        return self._error is not None
+
+    @property
+    def outstanding(self) -> int:
+        """Items that were taken and whose results were not read."""
+        return self._outstanding
+
+    async def wait_for_room(self, most: Callable[[], int]) -> None:
+        """Wait until fewer items are outstanding than there may be."""
+        while self._outstanding >= most():
+            self._room.clear()
+            await self._room.wait()
+
+    def taken(self, count: int) -> None:
+        """So many items were taken."""
+        self._outstanding += count
+
+    def put(self, start: int, outcomes: list[Any]) -> None:
+        """What came of the items from place `start` on."""
+        self._ready[start] = outcomes
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """The whole ends with the first such error, after the results that there are."""
+        self._error = self._error or error
+
+    def end(self) -> None:
+        """Nothing comes any more."""
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waits, self._waits = self._waits, None
+        if waits is not None and not waits.is_done:
+            waits.resume_soon(None)
