@@ -90,8 +90,10 @@ class Conversation:
             raise RequestError(f"{prepared.command}: the request is a {error}") from None
         call = make(number, prepared, slot, self._loop, self._partner.given_up)
         self._next_id = number + 1
+        # A child that is busy is in no hurry: it reads more at once.
+        write = self._link.write_soon if self._calls else self._link.write
         self._calls[number] = call
-        self._link.write(frame)
+        write(frame)
         call.ends_at = self._link.queued
         return call
 

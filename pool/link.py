@@ -13,6 +13,9 @@ from pool.quotes import quote
 
 _NOTHING = memoryview(b"")
 
+_PIECE = 64 * 1024
+"""Bytes that are put together for one write: what a pipe holds, unless told otherwise (pipe(7))."""
+
 
 class PipeLink:
     """Reads on readiness, writes at once and buffers what the pipe does not take.
@@ -29,7 +32,8 @@ class PipeLink:
         self._writes = True
         self._decoder = FrameDecoder(max_frame_bytes)
         self._secrets = secrets
-        self._outbox: deque[memoryview] = deque()
+        self._outbox: deque[bytes | memoryview] = deque()
+        self._waits_for_room = False
         self._closing_write = False
         self._on_frame: Callable[[bytes], None] = _nobody
         self._on_closed: Callable[[str], None] = _nobody
@@ -57,12 +61,20 @@ class PipeLink:
         if not self._writes:
             return
         if self._outbox:
-            self._outbox.append(memoryview(frame))
+            self._outbox.append(frame)
             return
         rest = self._write_some(frame)
         if rest and self._writes:
             self._outbox.append(rest)
-            self._ends.watch_writing(self._flush)
+            self._wait_for_room()
+
+    def write_soon(self, frame: bytes) -> None:
+        self.queued += len(frame)
+        if not self._writes:
+            return
+        if not self._outbox:
+            self._loop.call_soon(self._flush)
+        self._outbox.append(frame)
 
     def drain(self) -> None:
         # No more than has arrived: whoever holds the other end may write for ever.
@@ -131,16 +143,34 @@ class PipeLink:
 
     def _flush(self) -> None:
         while self._outbox and self._writes:
-            rest = self._write_some(self._outbox[0])
-            if self._outbox and not rest:
-                self._outbox.popleft()
-            elif self._outbox:
-                self._outbox[0] = rest
+            rest = self._write_some(self._next_piece())
+            if rest and self._writes:
+                self._outbox.appendleft(rest)
+                self._wait_for_room()
                 return
         if self._writes:
-            self._ends.ignore_writing()
+            if self._waits_for_room:
+                self._waits_for_room = False
+                self._ends.ignore_writing()
             if self._closing_write:
                 self._close_writing()
+
+    def _next_piece(self) -> bytes | memoryview:
+        """Take what is to be written next: several frames at once, where they are small."""
+        outbox = self._outbox
+        piece = outbox.popleft()
+        if len(outbox) == 0 or len(piece) >= _PIECE:
+            return piece
+        pieces, size = [piece], len(piece)
+        while outbox and size + len(outbox[0]) <= _PIECE:
+            size += len(outbox[0])
+            pieces.append(outbox.popleft())
+        return b"".join(pieces)
+
+    def _wait_for_room(self) -> None:
+        if not self._waits_for_room:
+            self._waits_for_room = True
+            self._ends.watch_writing(self._flush)
 
     def _close(self, reason: str) -> None:
         if not self._reads:

@@ -76,6 +76,10 @@ class Link(Protocol):
         """Send a frame; never blocks, never raises."""
         ...
 
+    def write_soon(self, frame: bytes) -> None:
+        """`write`, at the end of this turn of the loop, together with what comes until then."""
+        ...
+
     def drain(self) -> None:
         """Deliver what has arrived already, then close."""
         ...

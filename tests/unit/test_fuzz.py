@@ -171,7 +171,9 @@ class Recorder:
         self.replies = 0
         self.strays = 0
         self.nonsense: list[str] = []
-        link: Any = SimpleNamespace(write=lambda frame: None, queued=0, sent=0)
+        link: Any = SimpleNamespace(
+            write=lambda frame: None, write_soon=lambda frame: None, queued=0, sent=0
+        )
         partner: Any = SimpleNamespace(
             answered=self._answered,
             given_up=None,
