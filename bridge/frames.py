@@ -81,7 +81,8 @@ class FrameDecoder:
         """Return the next payload, or None until more bytes are fed."""
         chunk, start = self._chunk, self._start + 4
         if len(chunk) < start:
-            self._set_aside(_HEADER.size)
+            if chunk:
+                self._set_aside(_HEADER.size)
             return None
         length = int.from_bytes(chunk[start - 4 : start])
         if length > self._limit:
@@ -91,7 +92,10 @@ class FrameDecoder:
         if len(chunk) < end:
             self._set_aside(end - self._start)
             return None
-        self._start = end
+        if len(chunk) == end:
+            self._chunk, self._start = b"", 0
+        else:
+            self._start = end
         return chunk[start:end]
 
     def _set_aside(self, wanted: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES, FrameDecoder, FrameTooLarge, encode
@@ -103,3 +105,14 @@ def test_half_a_frame_can_be_looked_at() -> None:
     decoder = FrameDecoder()
     decoder.feed(b"\x00\x00\xff\xff" + b"x" * 5000)
     assert (decoder.next(), len(decoder.pending)) == (None, 4096)
+
+
+def test_a_long_frame_is_not_copied_with_every_piece_of_it() -> None:
+    decoder, frame, piece = FrameDecoder(), encode(b"x" * 2**24), 2**12
+    began = time.process_time()
+    for start in range(0, len(frame), piece):
+        assert decoder.next() is None
+        decoder.feed(frame[start : start + piece])
+    assert decoder.next() == frame[4:]
+    # Some 10 ms; to copy what there is with every second piece takes seconds.
+    assert time.process_time() - began < 1.0
