@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from msgspec import Raw, Struct
 
 from bridge.messages import ANONYMOUS, MAX_FORGET, MAX_NAME, Definition, to_json
-from bridge.wire import Wire
+from bridge.sender import Sender
 
 
 class CallContext(Struct):
@@ -16,7 +16,8 @@ class CallContext(Struct):
 
     id: int
     session: str
-    wire: Wire
+    wire: Sender
+    in_batch: bool = False
     define: Definition | None = None
     forget: list[str] = []
     forget_all: bool = False
@@ -46,9 +47,9 @@ def define(key: str, definition: object, version: str | None = None) -> str:
 
     At most one definition a call. `version` tells two definitions of one key
     apart and is made up if not given. Returns the version. Raises `ValueError`
-    if either is longer than 1,024 characters.
+    if either is longer than 1,024 characters, and `RuntimeError` in a batch.
     """
-    call = _current.get()
+    call = _changing()
     if len(key) > MAX_NAME or len(version or "") > MAX_NAME:
         raise ValueError(f"the key or version of a definition is over {MAX_NAME} characters")
     if call.define is not None:
@@ -63,10 +64,18 @@ def forget(*keys: str) -> None:
 
     A pool keeps at most 10,000 definitions: of more keys the last are told.
     """
-    call = _current.get()
+    call = _changing()
     call.forget = [*call.forget, *(key for key in keys if len(key) <= MAX_NAME)][-MAX_FORGET:]
 
 
 def forget_all() -> None:
     """Have the pool, and through it every worker, forget all keys of all sessions."""
-    _current.get().forget_all = True
+    _changing().forget_all = True
+
+
+def _changing() -> CallContext:
+    """The call in progress, if its reply can tell of definitions."""
+    call = _current.get()
+    if call.in_batch:
+        raise RuntimeError("definitions cannot be made or forgotten in a batch")
+    return call

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 END_GRACE = 0.8
 """Seconds from end of file to the end of the process: within one second, whatever still runs."""
@@ -55,6 +56,26 @@ def _watch(fd: int) -> None:
     exit_after(END_GRACE, 0)
 
 
+def end_if_nobody_reads(stop_fd: int, piece_under_way: Callable[[], int | None]) -> None:
+    """End the process if, once `stop_fd` can be read, a write is stuck for `END_GRACE`.
+
+    `piece_under_way` numbers the writes, and is None while there is none. The
+    main thread may be the one that is stuck, and then cannot see to it.
+    """
+    _thread.start_new_thread(_watch_writes, (stop_fd, piece_under_way))
+
+
+def _watch_writes(stop_fd: int, piece_under_way: Callable[[], int | None]) -> None:
+    poll = select.poll()
+    poll.register(stop_fd, select.POLLIN)
+    poll.poll()
+    before = None
+    while (piece := piece_under_way()) is None or piece != before:
+        before = piece
+        time.sleep(END_GRACE)
+    exit_after(0.0, 0)
+
+
 def exit_within(seconds: float, status: int) -> None:
     """End the process in at most `seconds`, even if a thread or a task refuses to end."""
     threading.Thread(
@@ -68,6 +89,14 @@ def exit_after(seconds: float, status: int) -> None:
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def exit_status(error: SystemExit) -> int:
+    """The status that the interpreter would exit with; words go to stderr."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    print(error.code, file=sys.stderr)
+    return 1
 
 
 def drop_unwritable_output() -> None:

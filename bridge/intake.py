@@ -1,17 +1,21 @@
-"""The requests that come over the wire, until it is time to end."""
+"""What has come over the wire and waits for its turn."""
 
 from __future__ import annotations
 
+import sys
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from bridge.frames import FrameTooLarge
-from bridge.messages import failure
-from bridge.runner import SerialRunner
+from bridge.messages import Failure, failure
+from bridge.requests import Cancel, Control, Credit, Ignored, Request, read
+from bridge.secrets import secrets
 from bridge.wire import Wire
 
 
 class Stop(Protocol):
-    """What tells the bridge to end after the present call."""
+    """What tells the bridge to end once it has answered what it was sent."""
 
     requested: bool
 
@@ -19,48 +23,103 @@ class Stop(Protocol):
     def fd(self) -> int: ...
 
 
-class Intake:
-    """Takes in one request after the other; tasks that commands left behind go on meanwhile.
+class Addressee(Protocol):
+    """What may be cancelled, and given more credit."""
 
-    Once `stop` is requested nothing more is waited for, but what has arrived
-    already is served: its sender could not know, and may not send it again.
+    def cancel(self) -> None: ...
+
+    def grant(self, items: int) -> None: ...
+
+
+class Intake:
+    """The requests that have arrived, in their order; in place of nonsense, what to say to it.
+
+    What is said about other calls does not wait: `obey` is called as it is
+    read. A pool sends no more calls than it was told that it may, so what
+    waits here is bounded.
     """
 
-    def __init__(self, wire: Wire, stop: Stop, runner: SerialRunner) -> None:
+    def __init__(self, wire: Wire, stop: Stop) -> None:
+        self.waiting: deque[Request | Failure] = deque()
+        self.is_at_end = False
+        self.obey: Callable[[Cancel | Credit], None] = _ignore
+        self.stop = stop
         self._wire = wire
-        self._stop = stop
-        self._runner = runner
-        self._has_looked_again = False
+        self._is_shut = False
+        self._has_noted = False
 
-    def next(self, *, has_started: bool) -> bytes | None:
-        """Return the next request; None when it is time to end.
+    @property
+    def fds(self) -> tuple[int, int]:
+        """The descriptors of the wire and of the stop: there is news when one can be read."""
+        return self._wire.read_fd, self.stop.fd
 
-        A bridge that has yet to start when it is stopped serves nothing: it
-        would load for long, say that it is ready, and go.
-        """
-        while has_started or not self._stop.requested:
+    def hears(self) -> bool:
+        """Whether it is worth waiting for more: not after end of file, nor when told to end."""
+        return not (self.is_at_end or self.stop.requested)
+
+    def read(self) -> None:
+        """Read once, and sort what has come; blocks if nothing has."""
+        self.is_at_end = not self._wire.read()
+        while True:
             try:
                 payload = self._wire.next_payload()
             except FrameTooLarge as error:
-                self._wire.send(failure(None, str(error), "FrameTooLarge"))
+                self._sort(failure(None, str(error), "FrameTooLarge"))
                 continue
-            if payload is not None or not self._read():
-                return payload
+            if payload is None:
+                return
+            secrets.learn_arguments(payload)
+            self._sort(read(payload))
+
+    def _sort(self, said: Request | Failure | Control) -> None:
+        if isinstance(said, (Request, Failure)):
+            if not self._is_shut:
+                self.waiting.append(said)
+        elif isinstance(said, Ignored):
+            self._note(said)
+        else:
+            self.obey(said)
+
+    def _note(self, said: Ignored) -> None:
+        """Once: a pool that has learned something new may say it with every call."""
+        if not self._has_noted:
+            self._has_noted = True
+            print(f"bridge: a request without a reply is ignored: {said.why}", file=sys.stderr)
+
+    def look(self) -> None:
+        """Read if something has come."""
+        if not self.is_at_end and self._wire.is_readable():
+            self.read()
+
+    def look_again(self) -> None:
+        """Before it ends: look, but once only, and take no more requests.
+
+        What has arrived is served, since its sender could not know. A busy
+        one must not keep the process from ending.
+        """
+        if not self._is_shut:
+            self.look()
+            self.shut()
+
+    def shut(self) -> None:
+        """Take no more requests; what is said about calls is heard all the same."""
+        self._is_shut = True
+
+    def find(self, call_id: int) -> Request | None:
+        """Return the request of that id if it waits."""
+        for request in self.waiting:
+            if isinstance(request, Request) and request.id == call_id:
+                return request
         return None
 
-    def _read(self) -> bool:
-        """Wait for more and read it; False at end of file, or if there is nothing to wait for."""
-        if not self._stop.requested:
-            self._runner.wait_readable()
-        if not self._stop.requested:
-            return self._wire.read()
-        return self._read_what_is_there()
 
-    def _read_what_is_there(self) -> bool:
-        """Look again, but once only: a busy sender must not keep the process from ending."""
-        if self._has_looked_again or not self._wire.is_readable():
-            # Not when the process ends, which takes a while: what is sent until then is lost.
-            self._wire.hang_up()
-            return False
-        self._has_looked_again = True
-        return self._wire.read()
+def tell(control: Cancel | Credit, addressee: Addressee) -> None:
+    """Pass on what was said about a call."""
+    if isinstance(control, Cancel):
+        addressee.cancel()
+    else:
+        addressee.grant(control.items)
+
+
+def _ignore(control: Cancel | Credit) -> None:
+    """There is no call that could obey."""

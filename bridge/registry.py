@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import time
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -21,33 +21,27 @@ Adopt = Callable[[str, str, str, Any], None]
 Drop = Callable[[str, str | None], None]
 
 
-class Kind(Enum):
-    """How a command runs."""
-
-    PLAIN = "plain"
-    ASYNC = "async"
-    GENERATOR = "generator"
-    ASYNC_GENERATOR = "async generator"
-
-
-def _kind_of(function: Callable[..., Any]) -> Kind:
-    if inspect.iscoroutinefunction(function):
-        return Kind.ASYNC
-    if inspect.isasyncgenfunction(function):
-        return Kind.ASYNC_GENERATOR
-    if inspect.isgeneratorfunction(function):
-        return Kind.GENERATOR
-    return Kind.PLAIN
-
-
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function that a pool can call by name."""
+    """A function that a pool can call by name; a stream is a generator, `async` or not."""
 
     name: str
     function: Callable[..., Any]
-    kind: Kind
     arguments: Arguments
+    is_async: bool
+    is_stream: bool
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any]) -> Command:
+        """Read the signature of `function`."""
+        yields_async = inspect.isasyncgenfunction(function)
+        return cls(
+            name,
+            function,
+            Arguments(name, function),
+            is_async=yields_async or inspect.iscoroutinefunction(function),
+            is_stream=yields_async or inspect.isgeneratorfunction(function),
+        )
 
 
 @dataclass(slots=True)
@@ -57,16 +51,23 @@ class Tally:
     commands: int = 0
     errors: int = 0
     born: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @property
     def uptime(self) -> float:
         """Seconds since the bridge was made."""
         return time.monotonic() - self.born
 
+    def count_errors(self, number: int) -> None:
+        """Count failed calls, on whichever thread they failed."""
+        with self._lock:
+            self.errors += number
+
     def reset(self) -> tuple[int, int]:
         """Set the counts to nought and return what they were."""
-        counts = (self.commands, self.errors)
-        self.commands = self.errors = 0
+        with self._lock:
+            counts = (self.commands, self.errors)
+            self.commands = self.errors = 0
         return counts
 
 
@@ -138,7 +139,8 @@ class Bridge:
     @property
     def capabilities(self) -> list[str]:
         """The optional parts of the wire that this bridge speaks."""
-        return ["define"] if self._adopt is not None else []
+        define = ["define"] if self._adopt is not None else []
+        return [*define, "concurrent", "cancel", "credit", "batch"]
 
     @property
     def start_functions(self) -> list[StartFunction]:
@@ -154,9 +156,7 @@ class Bridge:
         """Return the command called `name`, its signature read on first use."""
         command = self._commands.get(name)
         if command is None and name in self._functions:
-            function = self._functions[name]
-            command = Command(name, function, _kind_of(function), Arguments(name, function))
-            self._commands[name] = command
+            command = self._commands[name] = Command.of(name, self._functions[name])
         return command
 
     def check_signatures(self) -> None:

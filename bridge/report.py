@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec import Raw, json
 
-from bridge import runner
 from bridge.arguments import ArgumentError
 from bridge.messages import MAX_ERROR_DETAILS, MAX_ERROR_TEXT, Failure, failure, to_json
 from bridge.secrets import known_secrets
@@ -17,7 +16,11 @@ from bridge.secrets import known_secrets
 _DEEPEST = 100
 """Links of a chain of exceptions that are looked at; `raise error from error` has no end."""
 
-_OUR_FILES = (runner.__file__, runner.__file__.replace("runner.py", "serve.py"))
+_OUR_FILES = {
+    __file__.replace("report.py", name)
+    for name in ("batch.py", "perform.py", "replies.py", "serve.py", "streams.py")
+}
+"""Those that stand between the interpreter's start and a command."""
 
 
 def report(call_id: int | None, error: BaseException) -> Failure:
@@ -31,7 +34,7 @@ def report(call_id: int | None, error: BaseException) -> Failure:
     if isinstance(error, ArgumentError):
         return failure(call_id, message, "ArgumentError", None, _details(error.problems))
     if isinstance(error, asyncio.CancelledError):
-        return failure(call_id, "the call was cancelled", "Cancelled")
+        return failure(call_id, _sendable(str(error)) or "the call was cancelled", "Cancelled")
     text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     details = _details_of(error)
     name = _sendable(type(error).__name__)

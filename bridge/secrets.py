@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 
 import msgspec
 
 from bridge.messages.secrets import Secrets
 
-secrets = Secrets()
+
+class _SharedSecrets(Secrets):
+    """Learned on the thread that reads the wire, and hidden on those that run commands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def _remember(self, values: dict[str, frozenset[str]], value: str) -> None:
+        with self._lock:
+            super()._remember(values, value)
+
+    def _all_forms(self) -> frozenset[str]:
+        with self._lock:
+            return super()._all_forms()
+
+
+secrets = _SharedSecrets()
 
 
 def keep_secret(value: str | None) -> None:
@@ -26,5 +44,6 @@ def learn_options(options: bytes) -> None:
 
 def known_secrets() -> Secrets:
     """All of them; variables of the environment, which user code may set, as they are now."""
-    secrets.learn_environment(os.environ)
+    # Another thread may remove one meanwhile.
+    secrets.learn_environment({name: os.environ.get(name, "") for name in os.environ})
     return secrets

@@ -1,36 +1,29 @@
-"""The loop: frame in, command, frame out."""
+"""What a request means, and who answers it."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from bridge.call import Call
+from bridge.concurrent_runner import ConcurrentRunner
 from bridge.context import CallContext
-from bridge.ending import END_GRACE, exit_within
+from bridge.ending import END_GRACE, exit_status, exit_within
 from bridge.intake import Intake, Stop
-from bridge.messages import (
-    ANONYMOUS,
-    Failure,
-    Request,
-    args_object,
-    failure,
-    success,
-)
+from bridge.messages import Failure, args_object, failure, success
+from bridge.news import catch_up
 from bridge.registry import Bridge, Command
+from bridge.replies import Replies
 from bridge.report import report
-from bridge.runner import SerialRunner
-from bridge.secrets import learn_options, secrets
-from bridge.wire import ResultTooLarge, Wire
-
-SHORT = 100
-"""Characters of an error that fit into the smallest frame that may be set."""
+from bridge.requests import Request
+from bridge.secrets import learn_options
+from bridge.serial_runner import SerialRunner
+from bridge.wire import Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,77 +45,85 @@ class StartFailed(Exception):
 class _PingArgs(Struct):
     initialization: Any = False
     options: msgspec.Raw = msgspec.Raw(b"{}")
+    concurrency: Annotated[int, Meta(ge=1)] | None = None
 
 
-class _SessionArgs(Struct):
-    session_id: str | None = None
-
-
-class _Incoming(Struct):
-    """A request that can be read; `args` is a JSON object."""
-
-    id: int
-    command: str
-    args: bytes
-    session: str
-
-
-_decode_request = msgspec.json.Decoder(Request).decode
 _decode_ping = msgspec.json.Decoder(_PingArgs).decode
-_decode_session = msgspec.json.Decoder(_SessionArgs).decode
+
+
+class Runner(Protocol):
+    """Runs calls, in one of two ways, and answers them."""
+
+    def run(self, call: Call) -> None:
+        """Run a call when its turn comes."""
+        ...
+
+    def run_at_once(self, call: Call) -> None:
+        """Run a call that must not wait for others, unless all wait for each other."""
+        ...
+
+    def end(self) -> None:
+        """Take no more requests."""
+        ...
 
 
 class Server:
-    """Serves one bridge over one wire, one call at a time."""
+    """Serves one bridge over one wire, one call at a time unless the pool says that it has more."""
 
     def __init__(self, bridge: Bridge, wire: Wire, stop: Stop, identity: Identity) -> None:
         self._bridge = bridge
         self._wire = wire
         self._identity = identity
-        self._runner = SerialRunner(wire.read_fd, stop.fd)
-        self._intake = Intake(wire, stop, self._runner)
+        self._replies = Replies(wire, bridge.tally)
+        self._intake = Intake(wire, stop)
+        self._serial = SerialRunner(self._intake, self._replies)
+        self._concurrent: ConcurrentRunner | None = None
+        self._runner: Runner = self._serial
+        self._concurrency = 1
         self._started = False
-        self._shut_down = False
+
+    # Life
 
     def run(self) -> int:
         """Serve until end of file, SIGTERM or `shutdown`; return the exit status."""
-        status = 0
+        status = 1
         try:
-            while not self._shut_down and (payload := self._next()) is not None:
-                self._serve(payload)
-        except StartFailed as error:
-            self._fail(error.reply)
-            print(f"bridge: start-up failed\n{error.reply.traceback}", file=sys.stderr)
-            status = 1
-        except SystemExit as error:
-            # A command has ended its process, on purpose: that is not for us to prevent.
-            status = _exit_status(error)
-        exit_within(END_GRACE, status)
-        self._runner.close()
+            status = self._serve_to_the_end()
+        finally:
+            exit_within(END_GRACE, status)
+            self._close()
         return status
 
-    def _next(self) -> bytes | None:
-        return self._intake.next(has_started=self._started)
-
-    def _serve(self, payload: bytes) -> None:
-        secrets.learn_arguments(payload)
+    def _serve_to_the_end(self) -> int:
         try:
-            request = _decode_request(payload)
-            args = args_object(request.args)
-            incoming = _Incoming(request.id, request.command, args, _session_of(args))
-        except (ValueError, RecursionError) as error:
-            self._fail(_unreadable(payload, error))
-            return
-        self._bridge.tally.commands += 1
-        if request.define or request.forget or request.forget_sessions:
-            self._catch_up(request, incoming.session)
-        if incoming.command == "ping":
-            self._ping(incoming)
-        elif incoming.command == "shutdown":
-            self._shutdown(incoming)
-        else:
-            self._start(incoming.id, b"{}")
-            self._call(incoming)
+            self._serve()
+        except StartFailed as error:
+            self._replies.fail(error.reply)
+            print(f"bridge: start-up failed\n{error.reply.traceback}", file=sys.stderr)
+            return 1
+        except SystemExit as error:
+            # A command has ended its process, on purpose: that is not for us to prevent.
+            return exit_status(error)
+        return 0
+
+    def _serve(self) -> None:
+        while (request := self._serial.next(has_started=self._started)) is not None:
+            self.handle(request)
+        if self._concurrency > 1:
+            loop = self._serial.hand_over_loop()
+            self._concurrent = ConcurrentRunner(
+                self._concurrency, self._intake, self._replies, loop
+            )
+            self._runner = self._concurrent
+            self._concurrent.serve(self.handle)
+        elif self._intake.stop.requested:
+            # Not when the process ends, which takes a while: what is sent until then is lost.
+            self._wire.hang_up()
+
+    def _close(self) -> None:
+        if self._concurrent is not None:
+            self._concurrent.close()
+        self._serial.close()
 
     def _start(self, call_id: int, options: bytes) -> None:
         if self._started:
@@ -132,20 +133,39 @@ class Server:
             try:
                 made = function(options)
                 if hasattr(made, "__await__"):
-                    self._runner.run_coroutine(made)
+                    self._serial.run_coroutine(made)
             except Exception as error:
                 raise StartFailed(report(call_id, error)) from error
         self._started = True
 
-    def _ping(self, incoming: _Incoming) -> None:
+    # Requests
+
+    def handle(self, request: Request | Failure) -> None:
+        """Answer a request, or see to it that it will be."""
+        if isinstance(request, Failure):
+            self._replies.fail(request)
+            return
+        frame = request.frame
+        self._bridge.tally.commands += 1 if frame.batch is None else len(frame.batch)
+        if frame.define or frame.forget or frame.forget_sessions:
+            catch_up(self._bridge, frame, request.session)
+        if request.command == "ping":
+            self._ping(request)
+        elif request.command == "shutdown":
+            self._shutdown(request)
+        else:
+            self._start(request.id, b"{}")
+            self._call(request)
+
+    def _ping(self, request: Request) -> None:
         try:
-            ping = _decode_ping(incoming.args)
+            ping = _decode_ping(request.args)
             options = args_object(ping.options)
         except ValueError as error:
-            self._fail(failure(incoming.id, str(error), "ArgumentError"))
+            self._replies.fail(failure(request.id, str(error), "ArgumentError"))
             return
         if ping.initialization:
-            self._start(incoming.id, options)
+            self._start(request.id, options)
         now = {
             "status": "ok",
             "timestamp": time.time(),
@@ -154,98 +174,44 @@ class Server:
             "worker_id": self._identity.worker_id,
             "capabilities": self._bridge.capabilities,
         }
-        self._answer_builtin(incoming, now)
+        self._answer_builtin(request, now)
+        if ping.initialization and (ping.concurrency or 1) > self._concurrency == 1:
+            self._concurrency = ping.concurrency or 1
+            self._serial.end()
 
-    def _shutdown(self, incoming: _Incoming) -> None:
-        self._shut_down = True
+    def _shutdown(self, request: Request) -> None:
         worker = {"worker_id": self._identity.worker_id, "mode": self._identity.mode}
-        self._answer_builtin(incoming, {"status": "shutting_down", **worker})
+        self._answer_builtin(request, {"status": "shutting_down", **worker})
+        self._runner.end()
 
-    def _answer_builtin(self, incoming: _Incoming, result: dict[str, Any]) -> None:
+    def _answer_builtin(self, request: Request, result: dict[str, Any]) -> None:
         """Answer for the server; a bridge's own command of that name may add to the result."""
-        command = self._bridge.find(incoming.command)
+        command = self._bridge.find(request.command)
         if command is None:
-            self._wire.send(success(incoming.id, result))
+            self._replies.send(success(request.id, result))
         else:
-            self._run(command, incoming, result)
+            self._runner.run_at_once(self._call_of(command, request, result))
 
-    def _call(self, incoming: _Incoming) -> None:
-        command = self._bridge.find(incoming.command)
+    def _call(self, request: Request) -> None:
+        command = self._bridge.find(request.command)
         if command is None:
-            text = f"Unknown command: {incoming.command}"
+            text = f"Unknown command: {request.command}"
             known = {"commands": [*self._bridge.names, "ping", "shutdown"]}
-            self._fail(failure(incoming.id, text, "UnknownCommand", details=known))
+            self._replies.fail(failure(request.id, text, "UnknownCommand", details=known))
             return
-        self._run(command, incoming)
+        self._runner.run(self._call_of(command, request))
 
-    def _run(
-        self, command: Command, incoming: _Incoming, base: dict[str, Any] | None = None
-    ) -> None:
-        call = CallContext(incoming.id, incoming.session, self._wire)
-        try:
-            arguments = command.arguments.decode(incoming.args)
-            result = self._runner.run(command, arguments, call)
-            if base is not None and isinstance(result, dict):
-                result = {**base, **result}
-            reply = success(
-                incoming.id,
-                result,
-                define=call.define,
-                forget=call.forget,
-                forget_all=call.forget_all,
-            )
-            self._wire.send(reply)
-        except (Exception, asyncio.CancelledError) as error:
-            self._fail(report(incoming.id, error))
-
-    def _fail(self, reply: Failure) -> None:
-        """Report a failure, in short where its full story is too long for a frame."""
-        self._bridge.tally.errors += 1
-        try:
-            self._wire.send(reply)
-        except ResultTooLarge:
-            self._wire.send(failure(reply.id, reply.error[:SHORT], reply.error_type))
-
-    def _catch_up(self, request: Request, session: str) -> None:
-        for ended in request.forget_sessions:
-            _attempt(f"forget session {ended!r}", self._bridge.drop, ended, None)
-        for key in request.forget:
-            _attempt(f"forget {key!r}", self._bridge.drop, session, key)
-        for item in request.define:
-            given = (session, item.key, item.version, item.definition)
-            _attempt(f"take over {item.key!r}", self._bridge.adopt, *given)
-
-
-def _attempt(what: str, function: Callable[..., None], *given: Any) -> None:
-    try:
-        function(*given)
-    except Exception as error:
-        # The call may have nothing to do with it; one that has says what it lacks.
-        print(f"bridge: cannot {what}\n{report(None, error).traceback}", file=sys.stderr)
-
-
-def _exit_status(error: SystemExit) -> int:
-    """The status that the interpreter would exit with; words go to stderr."""
-    if error.code is None or isinstance(error.code, int):
-        return error.code or 0
-    print(error.code, file=sys.stderr)
-    return 1
-
-
-def _session_of(args: bytes) -> str:
-    if b'"session_id"' not in args:
-        return ANONYMOUS
-    return _decode_session(args).session_id or ANONYMOUS
-
-
-def _unreadable(payload: bytes, error: Exception) -> Failure:
-    """The reply to a frame that is no request, with its id where one can be read."""
-    try:
-        members = msgspec.json.decode(payload)
-    except (ValueError, RecursionError):
-        members = None
-    call_id = members.get("id") if isinstance(members, dict) else None
-    if not isinstance(call_id, int) or isinstance(call_id, bool):
-        call_id = None
-    text = f"the frame is not a request {{id, command, args}}: {error}"
-    return failure(call_id, text, "BadRequest")
+    def _call_of(
+        self, command: Command, request: Request, base: dict[str, Any] | None = None
+    ) -> Call:
+        sender, batch = self._replies.sender, request.frame.batch
+        return Call(
+            request.id,
+            command,
+            request.args,
+            CallContext(request.id, request.session, sender, batch is not None),
+            batch,
+            request.credit,
+            request.cancelled,
+            base,
+        )

@@ -253,7 +253,7 @@ def args_object(raw: Raw) -> bytes:
 
     Raises `ValueError` if they are anything but an object.
     """
-    data = bytes(memoryview(raw))
+    data = bytes(raw)
     if data == b"null":
         return bytes(memoryview(_EMPTY_OBJECT))
     if not data.startswith(b"{"):

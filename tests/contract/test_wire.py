@@ -47,7 +47,7 @@ def test_the_handshake_says_who_answers(echo: RawClient) -> None:
     result = reply["result"]
     assert (result["status"], result["mode"], result["worker_id"]) == ("ok", "pool-worker", "w1")
     assert result["uptime"] >= 0
-    assert result["capabilities"] == []
+    assert result["capabilities"] == ["concurrent", "cancel", "credit", "batch"]
 
 
 def test_standalone_is_the_default_mode() -> None:

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from bridge import Bridge
-from bridge.frames import FrameDecoder, FrameTooLarge, encode
-from bridge.messages import Failure, Item, Reply, Success, changes_in, to_json
+from bridge.frames import DEFAULT_MAX_FRAME_BYTES, FrameDecoder, FrameTooLarge, encode
+from bridge.messages import Failure, Reply, changes_in, to_json
 from bridge.messages.secrets import Secrets
 from bridge.messages.template import decode_from_template
+from bridge.requests import Request
+from bridge.requests import read as read_request
 from bridge.serve import Identity, Server
 from bridge.wire import Wire
 from pool.calls import Prepared
@@ -37,6 +40,7 @@ MEMBERS = [
     *("define", "forget", "forget_all", "wrapped", "timestamp", "capabilities", "value"),
     *("command", "args", "forget_sessions", "session_id", "initialization", "options", "text"),
     *("key", "version", "definition", "type", "number", "pid", "hazards", "returncode"),
+    *("batch", "credit", "items", "concurrency"),
 ]
 
 VALUES = [
@@ -48,6 +52,7 @@ VALUES = [
     *(b'{"key":"k","version":"v","definition":{}}', b'{"key":"k","version":1}'),
     *(b'["%s"]' % (b"x" * 2_000), b'{"key":"k","version":"v","definition":"\xff"}'),
     *(b'{"session_id":5}', b'{"session_id":"\\ud800"}', b'{"text":"x"}', b'{"text":"\xff"}'),
+    *(b'"$cancel"', b'"$credit"', b'"$new"', b'{"id":1,"items":1}', b'[{"text":"x"},{}]'),
     *(b'{"options":[[1]]}', b'{"initialization":true,"options":5}', b'{"api_key":"\xff"}'),
 ]
 
@@ -243,11 +248,12 @@ class Sent(Wire):
     """A wire that keeps what is sent, encoded as it would be."""
 
     read_fd = 0
+    max_frame_bytes = DEFAULT_MAX_FRAME_BYTES
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
 
-    def send(self, message: Success | Failure | Item) -> None:
+    def send(self, message: Struct) -> None:
         self.messages.append(to_json(message))
 
 
@@ -270,21 +276,28 @@ def text(text: str) -> str:
 @example(b'{"id":1,"command":"echo","args":{"a":%d}}' % 2**70)
 @example(b'{"id":1,"command":"ping","args":{"initialization":%s}}' % (b"[" * 900 + b"]" * 900))
 @example(b'{"id":1,"command":"ping","args":{"options":%s}}' % (b"[" * 900 + b"]" * 900))
+@example(b'{"id":1,"command":"text","batch":[{"text":"a"},5,null,{"session_id":5}]}')
+@example(b'{"command":"$cancel","args":{"id":"x"}}')
 def test_every_frame_gets_exactly_one_answer(payload: bytes) -> None:
-    wire = Sent()
-    stop: Any = SimpleNamespace(requested=False, fd=0)
-    server = Server(fuzz_target, wire, stop, Identity("standalone", None))
-    server._serve(payload)
-    [answer] = wire.messages
-    reply = json.loads(answer)
+    read = read_request(payload)
+    if not isinstance(read, (Request, Failure)):
+        assert b'"$' in payload
+        return
+    reply = answer_to(read)
     assert reply["success"] in (True, False)
     assert reply["id"] is None or isinstance(reply["id"], int)
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, -(2**63)])
 def test_an_id_of_64_bits_comes_back(number: int) -> None:
+    read = read_request(b'{"id":%d,"command":"echo"}' % number)
+    assert isinstance(read, Request)
+    assert answer_to(read)["id"] == number
+
+
+def answer_to(read: Request | Failure) -> Any:
     wire = Sent()
     stop: Any = SimpleNamespace(requested=False, fd=0)
-    server = Server(fuzz_target, wire, stop, Identity("standalone", None))
-    server._serve(b'{"id":%d,"command":"echo"}' % number)
-    assert json.loads(wire.messages[0])["id"] == number
+    Server(fuzz_target, wire, stop, Identity("standalone", None)).handle(read)
+    [answer] = wire.messages
+    return json.loads(answer)

@@ -1,0 +1,156 @@
+"""Many calls of one command, run one after the other, and told together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from time import monotonic
+from typing import Any
+
+from msgspec import Raw
+
+from bridge.arguments import ArgumentError
+from bridge.call import Call
+from bridge.messages import Failure, args_object, failure, to_json
+from bridge.messages.batch import BatchReply, CallFailure, Results
+from bridge.replies import Replies, shortened
+from bridge.report import report
+from bridge.requests import session_of
+from bridge.sender import ResultTooLarge
+from bridge.streams import TURN
+from bridge.untold import Untold
+from bridge.watch import Watch
+
+EVENT_INTERVAL = 0.1
+"""Seconds after which what is done is told, also if it is little."""
+
+
+def run_batch(call: Call, batch: list[Raw], replies: Replies, watch: Watch) -> None:
+    """Run the calls of a plain command, and answer; those that a cancellation leaves fail."""
+    outcomes = Outcomes(call, replies, monotonic())
+    function = call.command.function
+    for args in batch:
+        if call.cancelled:
+            break
+        try:
+            outcomes.succeed(function(**_arguments(call, args)))
+        except (Exception, asyncio.CancelledError) as error:
+            outcomes.fail(report(call.id, error))
+        now = monotonic()
+        outcomes.tell_if_due(now)
+        watch.look(now)
+    outcomes.end(len(batch))
+
+
+async def run_async_batch(call: Call, batch: list[Raw], replies: Replies) -> None:
+    """`run_batch` for an asynchronous command, whose call under way a cancellation interrupts."""
+    outcomes = Outcomes(call, replies, monotonic())
+    function = call.command.function
+    turn_ends = monotonic() + TURN
+    for args in batch:
+        if call.cancelled:
+            break
+        try:
+            outcomes.succeed(await _interruptible(call, function(**_arguments(call, args))))
+        except (Exception, asyncio.CancelledError) as error:
+            outcomes.fail(report(call.id, error))
+        now = monotonic()
+        outcomes.tell_if_due(now)
+        if now >= turn_ends:
+            await asyncio.sleep(0)
+            turn_ends = monotonic() + TURN
+    outcomes.end(len(batch))
+
+
+def refuse_batch(call: Call, batch: list[Raw], replies: Replies) -> None:
+    """Fail every call of a command that streams."""
+    text = f"{call.command.name} is a stream, which cannot be called in a batch"
+    outcomes = Outcomes(call, replies, monotonic())
+    outcomes.fail_the_rest(len(batch), failure(call.id, text, "RuntimeError"))
+    outcomes.end(len(batch))
+
+
+async def _interruptible(call: Call, coroutine: Any) -> object:
+    """What it returns; nothing but this wait is interrupted when the batch is cancelled."""
+    task = asyncio.current_task()
+    assert task is not None
+    call.interrupt = task.cancel
+    try:
+        return await coroutine
+    finally:
+        call.interrupt = None
+        if task.cancelling():
+            # By whomever, the process's end for one: there is no point in the next call.
+            call.cancelled = True
+
+
+def _arguments(call: Call, raw: Raw) -> dict[str, Any]:
+    try:
+        args = args_object(raw)
+    except ValueError as error:
+        problems = [{"path": "args", "problem": str(error)}]
+        raise ArgumentError(call.command.name, problems) from None
+    call.context.session = session_of(args)
+    return call.command.arguments.decode(args)
+
+
+class Outcomes:
+    """What the calls of a batch come to, told in events as it is due and the rest in the reply."""
+
+    def __init__(self, call: Call, replies: Replies, now: float) -> None:
+        self._call = call
+        self._replies = replies
+        self._untold = Untold(replies.sender.max_frame_bytes)
+        self._event_due = now + EVENT_INTERVAL
+
+    def succeed(self, result: object) -> None:
+        """Note what the next call returned; raise, and note nothing, if that cannot be told."""
+        encoded = to_json(result)
+        if not self._fits(encoded):
+            raise ResultTooLarge(f"the result is too large to send: it takes {len(encoded)} bytes")
+        self._untold.succeed(encoded)
+
+    def fail(self, failed: Failure) -> None:
+        """Note why the next call failed."""
+        self._replies.count_errors(1)
+        encoded = _encoded(failed)
+        self._untold.fail(encoded if self._fits(encoded) else _encoded(shortened(failed)))
+
+    def _fits(self, encoded: bytes) -> bool:
+        if not self._untold.has_room_for(encoded):
+            self._tell()
+        return self._untold.has_room_for(encoded)
+
+    def tell_if_due(self, now: float) -> None:
+        """Send an event if there is much to tell, or something for long."""
+        if now >= self._event_due or self._untold.is_much:
+            self._tell()
+            self._event_due = now + EVENT_INTERVAL
+
+    def _tell(self) -> None:
+        if self._untold:
+            self._replies.send(Results(self._call.id, "results", *self._untold.take()))
+
+    def fail_the_rest(self, count: int, failed: Failure) -> None:
+        """Fail what has not been run of `count` calls, all alike."""
+        encoded = _encoded(failed)
+        self._replies.count_errors(count - self._untold.next)
+        while self._untold.next < count:
+            if not self._fits(encoded):
+                encoded = _encoded(shortened(failed))
+            self._untold.fail(encoded)
+            if self._untold.is_much:
+                self._tell()
+
+    def end(self, count: int) -> None:
+        """Send the reply for `count` calls; those that were not run are cancelled."""
+        if self._untold.next < count:
+            cancelled = failure(self._call.id, "the batch was cancelled", "Cancelled")
+            self.fail_the_rest(count, cancelled)
+        reply = BatchReply(self._call.id, True, *self._untold.take(), time.time())
+        self._replies.send(reply)
+
+
+def _encoded(failed: Failure) -> bytes:
+    told = CallFailure(failed.error, failed.error_type, failed.traceback, failed.details)
+    return to_json(told)

@@ -1,0 +1,66 @@
+"""Replies on their way out: counted, and in short where they are too long for a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from bridge.call import Call
+from bridge.messages import Failure, Item, failure, success, to_json
+from bridge.registry import Tally
+from bridge.sender import ResultTooLarge, Sender
+
+SHORT = 100
+"""Characters of an error that fit into the smallest frame that may be set."""
+
+
+class Replies:
+    """What a bridge answers. `sender` may be replaced by one that is shared among threads."""
+
+    def __init__(self, sender: Sender, tally: Tally) -> None:
+        self.sender = sender
+        self._tally = tally
+
+    def send(self, message: Struct) -> None:
+        """Send a message whole, or raise `ResultTooLarge` and send nothing."""
+        self.sender.send(message)
+
+    def succeed(self, call: Call, result: Any) -> None:
+        """Answer with what the command returned, and tell what it defined and forgot.
+
+        Raises what `to_json` raises, or `ResultTooLarge`, and sends nothing.
+        """
+        if call.base is not None and isinstance(result, dict):
+            result = {**call.base, **result}
+        told = call.context
+        self.sender.send(
+            success(
+                call.id,
+                result,
+                define=told.define,
+                forget=told.forget,
+                forget_all=told.forget_all,
+            )
+        )
+
+    def item(self, call: Call, item: object) -> None:
+        """Send one item of a stream."""
+        self.sender.send(Item(call.id, "item", Raw(to_json(item))))
+
+    def fail(self, reply: Failure) -> None:
+        """Report a failure."""
+        self._tally.count_errors(1)
+        try:
+            self.sender.send(reply)
+        except ResultTooLarge:
+            self.sender.send(shortened(reply))
+
+    def count_errors(self, number: int) -> None:
+        """Count failures that are reported together."""
+        self._tally.count_errors(number)
+
+
+def shortened(reply: Failure) -> Failure:
+    """What is said where the full story is too long."""
+    return failure(reply.id, reply.error[:SHORT], reply.error_type)
