@@ -24,9 +24,10 @@ class FrameTooLarge(ValueError):
 
 def encode(payload: bytes, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> bytes:
     """Return `payload` as one frame; raise `FrameTooLarge` over the limit."""
-    if len(payload) > max_frame_bytes:
-        raise FrameTooLarge(len(payload), max_frame_bytes)
-    return _HEADER.pack(len(payload)) + payload
+    length = len(payload)
+    if length > max_frame_bytes:
+        raise FrameTooLarge(length, max_frame_bytes)
+    return _HEADER.pack(length) + payload
 
 
 class FrameDecoder:

@@ -71,7 +71,7 @@ async def serving(supervisor: Supervisor, count: int, deadline: Deadline) -> boo
 
 
 async def acquire(
-    supervisor: Supervisor, deadline: Deadline, *, again: bool = False
+    supervisor: Supervisor, deadline: Deadline, now: float, *, again: bool = False
 ) -> Slot[Worker]:
     """Return a lent slot; wait for one if none is idle.
 
@@ -82,7 +82,7 @@ async def acquire(
     deadline, `PoolTimeout` at the deadline, `EnvironmentInvalid`,
     `WorkerStartError` or `PoolClosed` if there will be no worker.
     """
-    return take_idle(supervisor, again=again) or await wait_for_slot(supervisor, deadline)
+    return take_idle(supervisor, now, again=again) or await wait_for_slot(supervisor, deadline)
 
 
 async def wait_for_slot(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
@@ -96,19 +96,19 @@ async def wait_for_slot(supervisor: Supervisor, deadline: Deadline) -> Slot[Work
     return slot
 
 
-def take_idle(supervisor: Supervisor, *, again: bool = False) -> Slot[Worker] | None:
+def take_idle(supervisor: Supervisor, now: float, *, again: bool = False) -> Slot[Worker] | None:
     """Lend an idle slot; None if there is none. Raises as `acquire` does where no work is taken."""
     ledger = supervisor.ledger
     if not ledger.life.takes_work and not (again and ledger.serves_the_queue):
         raise _refusal(supervisor)
-    slot = _find_idle(supervisor)
+    slot = _find_idle(supervisor, now)
     if slot is not None:
         supervisor.counters.checkouts["ok"] += 1
     return slot
 
 
-def _find_idle(supervisor: Supervisor) -> Slot[Worker] | None:
-    while (slot := supervisor.ledger.take_idle(supervisor.now())) is not None:
+def _find_idle(supervisor: Supervisor, now: float) -> Slot[Worker] | None:
+    while (slot := supervisor.ledger.lobby.take_idle(now)) is not None:
         if slot.worker.still_serves():
             return slot
         supervisor.give_back(slot)
@@ -139,7 +139,7 @@ async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
             supervisor.give_back(slot)
             if not supervisor.ledger.serves_the_queue:
                 raise _refusal(supervisor)
-            if (idle := _find_idle(supervisor)) is not None:
+            if (idle := _find_idle(supervisor, supervisor.now())) is not None:
                 return idle
             in_front = True
     except TimeoutError:

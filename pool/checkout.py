@@ -29,21 +29,21 @@ class Ticket(Protocol[S_contra]):
 
 
 class CheckoutQueue(Generic[S]):
-    """Waiting tickets, the oldest first."""
+    """Those who wait, the oldest first."""
 
     def __init__(self, max_waiting: int | None) -> None:
         self._max_waiting = max_waiting
         # A dict for its order and for removal from the middle in constant time.
-        self._waiting: dict[Ticket[S], None] = {}
+        self.tickets: dict[Ticket[S], None] = {}
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return len(self.tickets)
 
     @property
     def is_full(self) -> bool:
         """Whether as many wait as may."""
-        return self._max_waiting is not None and len(self._waiting) >= self._max_waiting
+        return self._max_waiting is not None and len(self.tickets) >= self._max_waiting
 
     def join(self, ticket: Ticket[S], *, in_front: bool = False) -> None:
         """Wait for a slot.
@@ -52,22 +52,22 @@ class CheckoutQueue(Generic[S]):
         could be used: it had its turn.
         """
         if in_front:
-            self._waiting = {ticket: None, **self._waiting}
+            self.tickets = {ticket: None, **self.tickets}
         else:
-            self._waiting[ticket] = None
+            self.tickets[ticket] = None
 
     def leave(self, ticket: Ticket[S]) -> bool:
         """Stop waiting; False if the ticket had ended already."""
-        if ticket not in self._waiting:
+        if ticket not in self.tickets:
             return False
-        del self._waiting[ticket]
+        del self.tickets[ticket]
         return True
 
     def grant(self, slot: S, now: float) -> bool:
         """Hand the slot to the oldest waiter who is still there; False if there is none."""
-        while self._waiting:
-            ticket = next(iter(self._waiting))
-            del self._waiting[ticket]
+        while self.tickets:
+            ticket = next(iter(self.tickets))
+            del self.tickets[ticket]
             if ticket.deadline is not None and ticket.deadline <= now:
                 ticket.expire()
             elif ticket.grant(slot):
@@ -76,6 +76,6 @@ class CheckoutQueue(Generic[S]):
 
     def fail_all(self, make_error: Callable[[], Exception]) -> None:
         """End all waiting, each with an error of its own."""
-        waiting, self._waiting = self._waiting, {}
+        waiting, self.tickets = self.tickets, {}
         for ticket in waiting:
             ticket.fail(make_error())

@@ -26,6 +26,7 @@ async def run_until_done(
     prepared: Prepared,
     deadline: Deadline,
     rule: RetryRule,
+    now: float,
     make: Callable[..., Call] = Call,
 ) -> Reply:
     """Run a call on any worker, and again on another if its worker was lost and the rule allows.
@@ -33,13 +34,15 @@ async def run_until_done(
     The pool does not count as out of work meanwhile.
     """
     ledger = supervisor.ledger
-    ledger.call_begins()
+    ledger.calls_under_way += 1
     try:
-        slot = take_idle(supervisor)
+        slot = take_idle(supervisor, now)
         if slot is None:
-            slot = await wait_for_slot(supervisor, _latest_start(supervisor, prepared, deadline))
+            latest_start = _latest_start(supervisor, prepared, deadline, now)
+            slot = await wait_for_slot(supervisor, latest_start)
+            now = supervisor.clock.now()
         try:
-            return await _spend(supervisor, slot, prepared, deadline, make)
+            return await _spend(supervisor, slot, prepared, deadline, now, make)
         except (BrokenWorkerError, ProtocolError) as error:
             loss = error
         return await _repeat(supervisor, prepared, deadline, rule, loss, make)
@@ -63,7 +66,8 @@ async def _repeat(
         await _pause(supervisor, lost, deadline)
         try:
             slot = await acquire_for(supervisor, prepared, deadline, again=True)
-            return await _spend(supervisor, slot, prepared, deadline, make)
+            now = supervisor.clock.now()
+            return await _spend(supervisor, slot, prepared, deadline, now, make)
         except (BrokenWorkerError, ProtocolError) as error:
             earlier, loss = loss, error
             lost += 1
@@ -87,12 +91,15 @@ async def acquire_for(
     supervisor: Supervisor, prepared: Prepared, deadline: Deadline, *, again: bool = False
 ) -> Slot[Worker]:
     """Wait for a slot, no longer than leaves the call the time that it is likely to need."""
-    latest_start = _latest_start(supervisor, prepared, deadline)
-    return await acquire(supervisor, latest_start, again=again)
+    now = supervisor.clock.now()
+    latest_start = _latest_start(supervisor, prepared, deadline, now)
+    return await acquire(supervisor, latest_start, now, again=again)
 
 
-def _latest_start(supervisor: Supervisor, prepared: Prepared, deadline: Deadline) -> Deadline:
-    longest_wait = Deadline.after(supervisor.clock.now(), supervisor.config.checkout_timeout)
+def _latest_start(
+    supervisor: Supervisor, prepared: Prepared, deadline: Deadline, now: float
+) -> Deadline:
+    longest_wait = Deadline.after(now, supervisor.config.checkout_timeout)
     latest_start = supervisor.ledger.times.latest_start(prepared.command, deadline)
     return latest_start.or_earlier(longest_wait)
 
@@ -102,6 +109,7 @@ async def _spend(
     slot: Slot[Worker],
     prepared: Prepared,
     deadline: Deadline,
+    now: float,
     make: Callable[..., Call],
 ) -> Reply:
     """Spend a lent slot on one call.
@@ -111,7 +119,7 @@ async def _spend(
     """
     call = None
     try:
-        call = send(supervisor, slot, prepared, deadline, make)
+        call = send(supervisor, slot, prepared, deadline, now, make)
         return await call
     finally:
         if call is None or not call.given_up:
@@ -123,6 +131,7 @@ def send(
     slot: Slot[Worker],
     prepared: Prepared,
     deadline: Deadline,
+    now: float,
     make: Callable[..., C],
 ) -> C:
     """Send a call, unless its deadline has passed or its worker is gone meanwhile.
@@ -130,7 +139,7 @@ def send(
     Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing
     sent; awaiting it raises what `Exchange.send` tells.
     """
-    now, worker = supervisor.clock.now(), slot.worker
+    worker = slot.worker
     if deadline.at is not None and now > deadline.at:
         supervisor.counters.calls["timeout"] += 1
         text = f"{prepared.command!r} was not sent: its deadline has passed"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import select
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from pool.launch.descriptors import arrived, close_end
@@ -70,20 +71,18 @@ class PipeEnds:
         self._loop = asyncio.get_running_loop()
         self._read_fd = read_fd
         self._write_fd = write_fd
-        self._hang_up = select.poll()
-        self._hang_up.register(read_fd, 0)
-
-    def read(self) -> bytes:
-        return os.read(self._read_fd, _READ_SIZE)
-
-    def write(self, data: bytes | memoryview) -> int:
-        return os.write(self._write_fd, data)
+        hang_up = select.poll()
+        hang_up.register(read_fd, 0)
+        # Without a frame of their own: each call needs all three.
+        self.read = partial(os.read, read_fd, _READ_SIZE)
+        self.write = partial(os.write, write_fd)
+        self._poll = partial(hang_up.poll, 0)
 
     def arrived(self) -> int:
         return arrived(self._read_fd)
 
     def has_hung_up(self) -> bool:
-        return bool(self._hang_up.poll(0))
+        return bool(self._poll())
 
     def watch_reading(self, action: Callable[[], object]) -> None:
         self._loop.add_reader(self._read_fd, action)

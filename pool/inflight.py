@@ -58,6 +58,7 @@ class Call(Wait[Reply]):
             except asyncio.CancelledError:
                 self._give_up(self)
                 raise
+            return self._value  # an error was thrown where it was waited for
         return self.result()
 
     def take(self, reply: Reply) -> None:

@@ -76,26 +76,29 @@ class Lease:
         supervisor = self._supervisor
         config = supervisor.config
         allowed = config.call_timeout if timeout is UNSET else seconds(timeout, None)
-        deadline = Deadline.after(supervisor.clock.now(), allowed)
+        now = supervisor.clock.now()
+        deadline = Deadline.after(now, allowed)
         with supervisor.guarding(command):
             prepared = prepare(command, args, session, config.max_frame_bytes)
             if self._turns is not None or self._running is not None:
-                await self._wait_for_turn(deadline, command)
+                now = await self._wait_for_turn(deadline, command)
             call = None
             try:
-                call = self._running = send(supervisor, self._slot, prepared, deadline, Call)
+                call = self._running = send(supervisor, self._slot, prepared, deadline, now, Call)
                 reply = await call
             finally:
                 self.end_turn(call)
             return result_of(reply, command, result_type, supervisor.secrets)
 
-    async def _wait_for_turn(self, deadline: Deadline, command: str) -> None:
+    async def _wait_for_turn(self, deadline: Deadline, command: str) -> float:
+        """Return when the turn has come, with the instant; raises if it does not come in time."""
         if self._turns is None:
             self._turns = Turns(self._supervisor.clock)
         await self._turns.take(deadline, command)
         if self._over:
             self._turns.release()
             raise self._closed()
+        return self._supervisor.clock.now()
 
     def stream(
         self,
@@ -121,11 +124,12 @@ class Lease:
         """Send the call of a stream when its turn has come."""
         if self._over:
             raise self._closed()
+        now = self._supervisor.clock.now()
         if self._turns is not None or self._running is not None:
-            await self._wait_for_turn(deadline, prepared.command)
+            now = await self._wait_for_turn(deadline, prepared.command)
         feed = None
         try:
-            feed = self._running = send(self._supervisor, self._slot, prepared, deadline, Feed)
+            feed = self._running = send(self._supervisor, self._slot, prepared, deadline, now, Feed)
         finally:
             if feed is None:
                 self.end_turn(None)
@@ -189,9 +193,10 @@ class Checkout:
         watched = supervisor.config.leak_threshold is not None
         if watched and self._taken_by is None:
             self.note_caller()
-        slot = take_idle(supervisor)
+        now = supervisor.clock.now()
+        slot = take_idle(supervisor, now)
         if slot is None:
-            deadline = Deadline.after(supervisor.clock.now(), self._timeout)
+            deadline = Deadline.after(now, self._timeout)
             slot = await wait_for_slot(supervisor, deadline)
         alarm = None
         if self._taken_by is not None:

@@ -64,7 +64,7 @@ class PipeLink:
             self._outbox.append(frame)
             return
         rest = self._write_some(frame)
-        if rest and self._writes:
+        if rest is not _NOTHING and self._writes:
             self._outbox.append(rest)
             self._wait_for_room()
 

@@ -177,13 +177,14 @@ class Mapping:
             return calls[-1]
 
         supervisor = self._supervisor
-        deadline = Deadline.after(supervisor.clock.now(), self._allowed)
+        now = supervisor.clock.now()
+        deadline = Deadline.after(now, self._allowed)
         replies: list[Any] = []
         missing: PoolError | None = None
         try:
             with supervisor.guarding(self._command):
                 once = RetryRule(idempotent=False, attempts=self._rule.attempts)
-                replies = [await run_until_done(supervisor, prepared, deadline, once, make)]
+                replies = [await run_until_done(supervisor, prepared, deadline, once, now, make)]
         except PoolSaturated as error:
             await asyncio.sleep(error.retry_after)
             return []

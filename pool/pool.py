@@ -138,11 +138,12 @@ class WorkerPool:
         supervisor = self._open_supervisor()
         config = self._config
         allowed = config.call_timeout if timeout is UNSET else seconds(timeout, None)
-        deadline = Deadline.after(supervisor.clock.now(), allowed)
+        now = supervisor.clock.now()
+        deadline = Deadline.after(now, allowed)
         with supervisor.guarding(command):
             prepared = prepare(command, args, session, config.max_frame_bytes)
             rule = RetryRule(idempotent, attempts)
-            reply = await run_until_done(supervisor, prepared, deadline, rule)
+            reply = await run_until_done(supervisor, prepared, deadline, rule, now)
             return result_of(reply, command, result_type, supervisor.secrets)
 
     def stream(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
+
+from msgspec import Struct
 
 from pool.errors import BrokenWorkerError, ProtocolError
 
@@ -15,8 +16,7 @@ MAX_PAUSE = 1.0
 """Seconds, doubling from the first to the second, with jitter: replacements start at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRule:
+class RetryRule(Struct, frozen=True):
     """Which calls may be made again: those marked `idempotent`, `attempts` times in all."""
 
     idempotent: bool

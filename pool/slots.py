@@ -27,7 +27,10 @@ class Slot(Generic[W_co]):
 
     def advance(self, event: SlotEvent) -> None:
         before, tally = self.state, self.tally
-        after = SLOT.get((before, event)) or advance(SLOT, before, event)
+        try:
+            after = SLOT[before, event]  # without a call of `advance`: twice in each call
+        except KeyError:
+            after = advance(SLOT, before, event)
         self.state = after
         tally[before] -= 1
         tally[after] += 1

@@ -169,7 +169,7 @@ class PoolSeat:
         supervisor = self._supervisor
         slot = await acquire_for(supervisor, prepared, deadline)
         try:
-            feed = send(supervisor, slot, prepared, deadline, Feed)
+            feed = send(supervisor, slot, prepared, deadline, supervisor.clock.now(), Feed)
         except BaseException:
             supervisor.give_back(slot)
             raise

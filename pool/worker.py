@@ -56,8 +56,11 @@ class Owner(Protocol):
 class Worker(Member):
     """A supervised child. `run` is its whole life; the rest is called meanwhile.
 
-    `error` is what it failed of, unless it was asked to end.
+    `error` is what it failed of, unless it was asked to end; `calls` are there
+    as soon as it is launched.
     """
+
+    calls: Exchange
 
     def __init__(
         self,
@@ -78,7 +81,6 @@ class Worker(Member):
         self._owner = owner
         self._launched: Launched | None = None
         self._starting: anyio.CancelScope | None = None
-        self._exchange: Exchange | None = None
         self._has_started = asyncio.Event()
         self._has_left = asyncio.Event()
         self._what = ""
@@ -104,13 +106,7 @@ class Worker(Member):
     @property
     def unanswered(self) -> int:
         """Calls without a reply, those included for which nobody waits any more."""
-        return self._exchange.talk.unanswered if self._exchange else 0
-
-    @property
-    def calls(self) -> Exchange:
-        """Its calls, once it has been ready."""
-        assert self._exchange is not None
-        return self._exchange
+        return self.calls.talk.unanswered if self._launched else 0
 
     async def private_memory(self) -> int | None:
         """Bytes that its process shares with no other; None if it is not there."""
@@ -161,7 +157,7 @@ class Worker(Member):
     async def _launch(self) -> None:
         """Start the process and send the handshake."""
         launched = self._launched = await self._launcher.launch(self.name)
-        exchange = self._exchange = Exchange(
+        exchange = self.calls = Exchange(
             launched.link,
             self._config,
             self._sessions,
@@ -177,13 +173,13 @@ class Worker(Member):
         """Settle why it ended, now that everything about it is known, and end every call."""
         self.exited()
         self.reason = self.reason or self._reason_of_its_own()
-        remains, exchange = self._remains(), self._exchange
+        remains = self._remains()
         if self.reason in FAULTS and self.ready_at is None:
             self.error = remains.start_error()
-        elif self.reason in FAULTS and exchange is not None:
-            self.error = remains.loss(exchange.talk.waited_for(), request_sent=False)
-        if exchange is not None:
-            exchange.close(
+        elif self.reason in FAULTS and self._launched is not None:
+            self.error = remains.loss(self.calls.talk.waited_for(), request_sent=False)
+        if self._launched is not None:
+            self.calls.close(
                 lambda call, sent: remains.loss([call.prepared.command], request_sent=sent)
             )
 

@@ -46,7 +46,8 @@ class Ledger(Generic[W]):
     """All that the decisions are made from. Every method is one synchronous step.
 
     `keep` counts the workers that were in service and were not dismissed, lost
-    ones included: they are replaced unasked.
+    ones included: they are replaced unasked. `calls_under_way` counts those that
+    were admitted and may yet wait, run and be made again; who makes one adds it.
     """
 
     def __init__(self, config: PoolConfig, random: Random) -> None:
@@ -64,7 +65,7 @@ class Ledger(Generic[W]):
         self.keep = 0
         self.takes_batches = False
         self.is_unsettled = False
-        self._calls_under_way = 0
+        self.calls_under_way = 0
         # As of the last time that all was settled: who waits asks for these.
         self._is_at_limit = False
         self._slots_there = 0
@@ -86,7 +87,7 @@ class Ledger(Generic[W]):
 
     @property
     def _is_out_of_work(self) -> bool:
-        if self.lobby.waiting or self._calls_under_way:
+        if self.lobby.waiting or self.calls_under_way:
             return False
         return not any(worker.is_busy for worker in self.roster)
 
@@ -180,10 +181,6 @@ class Ledger(Generic[W]):
 
     # Checkouts and calls
 
-    def take_idle(self, now: float) -> Slot[W] | None:
-        """Lend a slot of the worker with the fewest calls; None if there is no idle one."""
-        return self.lobby.take_idle(now)
-
     def join(self, ticket: Ticket[Slot[W]], *, in_front: bool = False) -> None:
         """Wait for a slot."""
         self.lobby.join(ticket, in_front=in_front)
@@ -210,14 +207,11 @@ class Ledger(Generic[W]):
         elif worker.state is WorkerState.READY:
             self.lobby.offer(slot, now)
 
-    def call_begins(self) -> None:
-        """A call has been admitted that may yet wait, run, and be made again."""
-        self._calls_under_way += 1
-
     def call_ends(self) -> None:
-        """That call has its result or its error."""
-        self._calls_under_way -= 1
-        self.is_unsettled |= self.life.is_draining
+        """A call that was under way has its result or its error."""
+        self.calls_under_way -= 1
+        if self.life.is_draining:
+            self.is_unsettled = True
 
     def answered(self, worker: W, calls: int = 1) -> None:
         """A worker has answered a call for which somebody waited, or so many in one frame."""

@@ -18,9 +18,8 @@ class IdleSlots(Generic[W]):
     """
 
     def __init__(self) -> None:
-        # By how many slots of theirs are lent; each level is a stack, a dict for its removals.
+        # By how many slots of theirs are not free; each level is a stack, a dict for its removals.
         self._levels: list[dict[W, None]] = [{}]
-        self._level_of: dict[W, int] = {}
         # No level below it has anybody.
         self._lowest = 0
         self._count = 0
@@ -32,9 +31,12 @@ class IdleSlots(Generic[W]):
     def put(self, slot: Slot[W]) -> None:
         """A slot is free."""
         worker = slot.worker
-        worker.free.append(slot)
+        free = worker.free
+        if free:
+            self._displace(worker)
+        free.append(slot)
         self._count += 1
-        self._place(worker)
+        self._place(worker, len(worker.slots) - len(free))
 
     def take(self) -> Slot[W] | None:
         """Take a slot; None if there is none."""
@@ -46,27 +48,22 @@ class IdleSlots(Generic[W]):
         self._count -= 1
         slot = worker.free.pop()
         if worker.free:
-            self._place(worker)
-        else:
-            del self._level_of[worker]
+            self._place(worker, self._lowest + 1)
         return slot
 
     def withdraw(self, worker: W) -> None:
         """Lend no slot of the worker any more."""
-        self._count -= len(worker.free)
-        worker.free.clear()
-        self._displace(worker)
+        if worker.free:
+            self._displace(worker)
+            self._count -= len(worker.free)
+            worker.free.clear()
 
-    def _place(self, worker: W) -> None:
-        self._displace(worker)
-        level = len(worker.slots) - len(worker.free)
-        while len(self._levels) <= level:
+    def _place(self, worker: W, level: int) -> None:
+        while level >= len(self._levels):
             self._levels.append({})
         self._levels[level][worker] = None
-        self._level_of[worker] = level
-        self._lowest = min(self._lowest, level)
+        if level < self._lowest:
+            self._lowest = level
 
     def _displace(self, worker: W) -> None:
-        level = self._level_of.pop(worker, None)
-        if level is not None:
-            self._levels[level].pop(worker, None)
+        del self._levels[len(worker.slots) - len(worker.free)][worker]

@@ -68,13 +68,15 @@ class Lobby(Generic[W]):
         """Lend a slot of the worker with the fewest calls; None if there is no idle one."""
         slot = self._idle.take()
         if slot is not None:
-            _lend(slot, now)
+            slot.advance(SlotEvent.LEND)
+            slot.lent_at = now
         return slot
 
     def offer(self, slot: Slot[W], now: float) -> None:
         """Lend a free slot to who waits longest, or let it idle."""
-        if self._queue.waiting and self._queue.grant(slot, now):
-            _lend(slot, now)
+        if self._queue.tickets and self._queue.grant(slot, now):
+            slot.advance(SlotEvent.LEND)
+            slot.lent_at = now
         else:
             self._idle.put(slot)
             slot.worker.last_active = now
@@ -114,8 +116,3 @@ class Lobby(Generic[W]):
         ready_waits, self._ready_waits = self._ready_waits, {}
         for wait in ready_waits:
             wait.fail(make_error())
-
-
-def _lend(slot: Slot[W], now: float) -> None:
-    slot.advance(SlotEvent.LEND)
-    slot.lent_at = now

@@ -31,11 +31,6 @@ class CallTime:
         self.mean = first
         self.deviation = first / 2
 
-    def add(self, seconds: float) -> None:
-        """One more call took so long."""
-        self.deviation += DEVIATION_GAIN * (abs(seconds - self.mean) - self.deviation)
-        self.mean += CALL_GAIN * (seconds - self.mean)
-
     @property
     def allowance(self) -> float:
         """Seconds within which most calls of it end."""
@@ -60,7 +55,9 @@ class ServiceTimes:
         """A call was answered after so long."""
         times = self._calls.get(command)
         if times is not None:
-            times.add(seconds)
+            off = seconds - times.mean
+            times.mean += CALL_GAIN * off
+            times.deviation += DEVIATION_GAIN * ((off if off > 0 else -off) - times.deviation)
         elif len(self._calls) < MAX_COMMANDS:
             self._calls[command] = CallTime(seconds)
 

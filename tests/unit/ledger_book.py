@@ -52,7 +52,7 @@ def serves(book: Book, now: float = 0.0, *, slots: int = 1, **limits: Any) -> Me
 
 
 def lend(book: Book, now: float = 0.0) -> Slot[Member]:
-    slot = book.take_idle(now)
+    slot = book.lobby.take_idle(now)
     assert slot is not None
     return slot
 

@@ -166,7 +166,7 @@ class Keeper:
             self._ring()  # the cool-down may be over
         if not self.ledger.life.takes_work:
             return None
-        slot = self.ledger.take_idle(self.now)
+        slot = self.ledger.lobby.take_idle(self.now)
         if slot is not None:
             ticket.slot = slot
             self.leases.append(slot)

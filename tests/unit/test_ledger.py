@@ -50,8 +50,7 @@ def test_a_pool_is_over_when_all_work_is_done() -> None:
     book = opened()
     serves(book)
     slot, ticket = lend(book), waits(book)
-    book.call_begins()
-    book.call_begins()
+    book.calls_under_way += 2
     over = [book.is_over]
     book.drain()
     over.append(book.is_over)
@@ -149,6 +148,7 @@ def test_the_queue_takes_its_turns_over_all_slots_that_serve_or_start() -> None:
     serves(book)
     starts(book)
     book.times.held(8.0)
+    book.settled()
     for _ in range(3):
         waits(book)
     assert book.wait_estimate() == 16.0

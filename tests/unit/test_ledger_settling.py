@@ -97,7 +97,7 @@ def test_not_at_what_changes_nothing() -> None:
     book.settled()
     book.leave(ticket)
     book.give_back(lend(book), 0.0)
-    book.call_begins()
+    book.calls_under_way += 1
     book.call_ends()
     assert book.is_unsettled is False
     book.answered(worker)
@@ -119,7 +119,7 @@ def test_while_it_drains_at_any_end(end: Callable[[Book, Slot[Member], Ticket], 
     book = opened(size=1)
     serves(book)
     slot, ticket = lend(book), waits(book)
-    book.call_begins()
+    book.calls_under_way += 1
     book.drain()
     book.settled()
     end(book, slot, ticket)
@@ -133,7 +133,7 @@ def test_what_has_to_be_settled_still_has_to_be(
     book = opened(size=1)
     serves(book)
     slot, ticket = lend(book), waits(book)
-    book.call_begins()
+    book.calls_under_way += 1
     book.is_unsettled = True
     end(book, slot, ticket)
     assert book.is_unsettled is True

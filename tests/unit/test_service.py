@@ -16,11 +16,13 @@ def test_the_first_sample_is_the_mean_and_half_of_it_the_deviation() -> None:
 
 
 def test_later_samples_weigh_an_eighth_and_a_quarter() -> None:
-    time = CallTime(8.0)
-    time.add(16.0)
-    assert (time.mean, time.deviation) == (9.0, 5.0)
-    time.add(1.0)
-    assert (time.mean, time.deviation) == (8.0, 5.75)
+    times = ServiceTimes()
+    starts = []
+    for seconds in (8.0, 16.0, 1.0):
+        times.called("c", seconds)
+        starts.append(times.latest_start("c", Deadline(at=100.0, allowed=100.0)).at)
+    # Means of 8, 9 and 8 seconds with deviations of 4, 5 and 5.75.
+    assert starts == [88.0, 86.0, 86.25]
 
 
 def test_the_time_a_slot_is_held_is_smoothed() -> None:
