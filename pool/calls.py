@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 
+from bridge.frames import LONG, encode, header
 from bridge.messages import (
     ANONYMOUS,
     MAX_NAME,
@@ -13,6 +14,7 @@ from bridge.messages import (
     Unsendable,
     to_json,
 )
+from bridge.messages.names import LARGE, may_name
 from pool.errors import RequestError
 from pool.sessions import NO_NEWS, News
 
@@ -38,7 +40,7 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     if command not in _names:
         _learn_name(command)
     encoded = encode_args(command, args)
-    if session is None and b'"session_id"' not in encoded:
+    if session is None and not _names_session(encoded):
         session = ANONYMOUS
     else:
         session, encoded = _in_session(command, encoded, session)
@@ -116,6 +118,12 @@ def _in_session(command: str, encoded: bytes, session: str | None) -> tuple[str,
     return session or named or ANONYMOUS, encoded
 
 
+def _names_session(encoded: bytes) -> bool:
+    if len(encoded) > LARGE:
+        return may_name(encoded, (b'"session_id"',))
+    return b'"session_id"' in encoded
+
+
 class _SessionArgs(msgspec.Struct):
     session_id: str | None = None
 
@@ -126,6 +134,20 @@ _decode_session = msgspec.json.Decoder(_SessionArgs).decode
 def _with_session(encoded: bytes, session: str) -> bytes:
     member = b'{"session_id":' + to_json(session)
     return member + (b"}" if encoded == b"{}" else b"," + encoded[1:])
+
+
+def request_frame(
+    call_id: int, prepared: Prepared, news: News, max_frame_bytes: int
+) -> tuple[bytes, ...]:
+    """The frame of a request in pieces, so that long arguments are not copied.
+
+    Raises `FrameTooLarge`.
+    """
+    if len(prepared.args) <= LONG or news is not NO_NEWS or prepared.credit is not None:
+        return (encode(encode_request(call_id, prepared, news), max_frame_bytes),)
+    empty = encode_request(call_id, structs.replace(prepared, args=b""), news)
+    length = len(empty) + len(prepared.args)
+    return header(length, max_frame_bytes) + empty[:-1], prepared.args, b"}"
 
 
 def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:

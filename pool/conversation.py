@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from bridge.frames import FrameTooLarge, encode
 from bridge.messages import HANDSHAKE_ID, Reply
 from bridge.messages.secrets import Secrets
-from pool.calls import Prepared, encode_request
+from pool.calls import Prepared, request_frame
 from pool.clock import Alarm, Clock
 from pool.errors import RequestError
 from pool.inflight import NEVER, Call
@@ -82,10 +82,9 @@ class Conversation:
     ) -> C:
         """Write a request; raise `RequestError`, and write nothing, if it is too large."""
         number = self._next_id
-        payload = encode_request(number, prepared, news)
-        self._secrets.learn_arguments(payload)
+        self._secrets.learn_arguments(prepared.args)
         try:
-            frame = encode(payload, self._max_frame_bytes)
+            frame = request_frame(number, prepared, news, self._max_frame_bytes)
         except FrameTooLarge as error:
             raise RequestError(f"{prepared.command}: the request is a {error}") from None
         call = make(number, prepared, slot, self._loop, self._partner.given_up)
@@ -93,7 +92,8 @@ class Conversation:
         # A child that is busy is in no hurry: it reads more at once.
         write = self._link.write_soon if self._calls else self._link.write
         self._calls[number] = call
-        write(frame)
+        for piece in frame:
+            write(piece)
         call.ends_at = self._link.queued
         return call
 

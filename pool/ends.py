@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import select
 from collections.abc import Callable
@@ -13,6 +15,10 @@ from pool.launch.descriptors import arrived, close_end
 
 # A buffer of 1 MiB costs several times as much per read: the allocator maps and unmaps it.
 _READ_SIZE = 64 * 1024
+
+WIDE = 256 * 1024
+"""Bytes that a pipe holds from its first long frame on. All pipes of a user may hold 64 MiB before
+new ones are kept small (pipe(7)), which is enough for 128 workers with long frames."""
 
 
 class Ends(Protocol):
@@ -27,6 +33,17 @@ class Ends(Protocol):
 
         Raises `BlockingIOError` if nothing has arrived.
         """
+        ...
+
+    def read_into(self, room: memoryview) -> int:
+        """Read some of what has arrived there, nothing at end of file; return how many bytes.
+
+        Raises `BlockingIOError` if nothing has arrived.
+        """
+        ...
+
+    def widen(self) -> None:
+        """Long frames are on their way: have the pipes hold more."""
         ...
 
     def write(self, data: bytes | memoryview) -> int:
@@ -77,6 +94,14 @@ class PipeEnds:
         self.read = partial(os.read, read_fd, _READ_SIZE)
         self.write = partial(os.write, write_fd)
         self._poll = partial(hang_up.poll, 0)
+
+    def read_into(self, room: memoryview) -> int:
+        return os.readv(self._read_fd, [room])
+
+    def widen(self) -> None:
+        for fd in (self._read_fd, self._write_fd):
+            with contextlib.suppress(OSError):  # more than this user may have: pipe(7)
+                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, WIDE)
 
     def arrived(self) -> int:
         return arrived(self._read_fd)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from bridge.frames import FrameDecoder, FrameTooLarge
+from bridge.frames import LONG, FrameDecoder, FrameTooLarge
 from bridge.messages.secrets import Secrets
 from pool.ends import Ends
 from pool.quotes import quote
@@ -34,6 +34,7 @@ class PipeLink:
         self._secrets = secrets
         self._outbox: deque[bytes | memoryview] = deque()
         self._waits_for_room = False
+        self._is_wide = False
         self._closing_write = False
         self._on_frame: Callable[[bytes], None] = _nobody
         self._on_closed: Callable[[str], None] = _nobody
@@ -63,6 +64,8 @@ class PipeLink:
         if self._outbox:
             self._outbox.append(frame)
             return
+        if len(frame) > LONG:
+            self._widen()
         rest = self._write_some(frame)
         if rest is not _NOTHING and self._writes:
             self._outbox.append(rest)
@@ -94,6 +97,9 @@ class PipeLink:
 
     def _read(self) -> int:
         """Read once and deliver; return the number of bytes."""
+        room = self._decoder.vacancy()
+        if room is not None:
+            return self._read_into(room)
         try:
             data = self._ends.read()
         except BlockingIOError:
@@ -107,6 +113,27 @@ class PipeLink:
         self._decoder.feed(data)
         self._deliver()
         return len(data)
+
+    def _read_into(self, room: memoryview) -> int:
+        """Read more of a long frame."""
+        self._widen()
+        try:
+            count = self._ends.read_into(room)
+        except BlockingIOError:
+            return 0
+        finally:
+            room.release()
+        if count:
+            self._decoder.fill(count)
+            self._deliver()
+        else:
+            self._close(self._end_of_file())
+        return count
+
+    def _widen(self) -> None:
+        if not self._is_wide:
+            self._is_wide = True
+            self._ends.widen()
 
     def _deliver(self) -> None:
         try:

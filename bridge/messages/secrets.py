@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from bridge.messages.names import LARGE, may_name
+
 HIDDEN = "[hidden]"
 
 SHORTEST = 8
@@ -71,7 +73,11 @@ class Secrets:
         Those that end in `api_key`, `apiKey` or `API_KEY`. Next to free without one.
         """
         # Each call comes through here, twice: three searches cost less than a generator.
-        if b'api_key"' in encoded or b'apiKey"' in encoded or b'API_KEY"' in encoded:
+        if len(encoded) > LARGE:
+            found = may_name(encoded, (b'api_key"', b'apiKey"', b'API_KEY"'))
+        else:
+            found = b'api_key"' in encoded or b'apiKey"' in encoded or b'API_KEY"' in encoded
+        if found:
             for text in _API_KEY_MEMBER.findall(encoded):
                 self._learn(self._carried, _decoded(text))
 

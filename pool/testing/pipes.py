@@ -86,13 +86,13 @@ class Pipe:
         self.readable.stir()
         return len(taken)
 
-    def read(self) -> bytes:
+    def read(self, most: int = _READ_SIZE) -> bytes:
         """Return some of what is there, nothing at its end; raises as `Ends.read` does."""
         if not self._bytes:
             if self.has_writer:
                 raise BlockingIOError
             return b""
-        size = self._world.cut(min(len(self._bytes), _READ_SIZE))
+        size = self._world.cut(min(len(self._bytes), most))
         taken = bytes(self._bytes[:size])
         del self._bytes[:size]
         self.writable.stir()

@@ -82,6 +82,14 @@ class ScriptedEnds:
     def read(self) -> bytes:
         return self._stdout.read()
 
+    def read_into(self, room: memoryview) -> int:
+        data = self._stdout.read(len(room))
+        room[: len(data)] = data
+        return len(data)
+
+    def widen(self) -> None:
+        """Its pipes hold what they hold."""
+
     def write(self, data: bytes | memoryview) -> int:
         return self._stdin.write(data)
 
