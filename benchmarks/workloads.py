@@ -79,12 +79,13 @@ def operate(question: str, create: bool) -> tuple[int, float]:
     if _state["workload"].model is None:
         time.sleep(_state["workload"].pause)
     else:
-        from bridge import dspy_bridge
-        from bridge.dspy_bridge.programs import Programs
+        from bridge.dspy_bridge.building import build
+        from bridge.dspy_bridge.execution import call_settings
 
         if create or "program" not in _state:
-            _state["program"] = Programs().create("bench", "qa", SIGNATURE, "predict")
-        dspy_bridge._run(_state["program"], {"question": question}, _state["lm"])
+            _state["program"] = build(SIGNATURE, "predict").module
+        with call_settings(_state["lm"]):
+            _state["program"](question=question)
     return os.getpid(), begun
 
 

@@ -7,24 +7,28 @@ every worker has the LM.
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import dspy
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from bridge import Bridge, current_session, define, forget, forget_all
+from bridge.dspy_bridge.building import build
 from bridge.dspy_bridge.echo_lm import make_echo_lm
-from bridge.dspy_bridge.errors import error_details
-from bridge.dspy_bridge.lm import LMConfig, make_lm, token_usage
+from bridge.dspy_bridge.execution import Outcome, call_settings, execute
+from bridge.dspy_bridge.lm import CurrentLM, LMConfig, make_lm
 from bridge.dspy_bridge.memory import memory_usage
-from bridge.dspy_bridge.programs import Program, ProgramData, Programs
+from bridge.dspy_bridge.programs import Program, ProgramData, Programs, make_program
+from bridge.dspy_bridge.streaming import stream
 from bridge.dspy_bridge.warming import warm_up
 
 bridge = Bridge()
 
 _programs = Programs()
-_lm: dspy.LM | None = None
+_lm = CurrentLM()
 
 
 class Options(Struct, forbid_unknown_fields=True):
@@ -36,17 +40,22 @@ class Options(Struct, forbid_unknown_fields=True):
 @bridge.preload
 def preload(options: Options) -> None:
     """What workers can share: the LM's backend, and all that a first program loads."""
-    program = Programs().create("preload", "preload", "question -> answer", "predict")
-    _run(program, {"question": "Is it warm?"}, make_echo_lm())
+    module = build("question -> answer", "predict").module
+
+    def run(lm: dspy.LM) -> None:
+        # Not on an event loop, which would leave threads behind.
+        with call_settings(lm):
+            module(question="Is it warm?")
+
+    run(make_echo_lm())
     if options.lm is not None:
-        warm_up(options.lm, lambda lm: _run(program, {"question": "Is it warm?"}, lm))
+        warm_up(options.lm, run)
 
 
 @bridge.on_start
 def start(options: Options) -> None:
-    global _lm
     if options.lm is not None:
-        _lm = make_lm(options.lm)
+        _lm.begin(make_lm(options.lm))
 
 
 @bridge.on_define
@@ -68,11 +77,10 @@ def ping(**extra: Any) -> dict[str, Any]:
 
 
 @bridge.command
-def configure_lm(**config: Any) -> dict[str, Any]:
-    """Set this worker's LM; the pool's `options` set it for every worker."""
-    global _lm
+async def configure_lm(**config: Any) -> dict[str, Any]:
+    """Set the LM of this worker's calls from now on; the pool's `options` set every worker's."""
     read = msgspec.convert(config, LMConfig)
-    _lm = make_lm(read)
+    await _lm.replace(make_lm(read))
     return {
         "status": "configured",
         "model": read.model,
@@ -82,14 +90,15 @@ def configure_lm(**config: Any) -> dict[str, Any]:
 
 
 @bridge.command
-def create_program(
+async def create_program(
     id: str | None = None,
     *,
     signature: str | dict[str, Any],
     program_type: str = "predict",
     **extra: Any,
 ) -> dict[str, Any]:
-    program = _programs.create(current_session(), _required(id), signature, program_type)
+    program = await make_program(_required(id), signature, program_type)
+    _programs.keep(current_session(), program)
     define(program.data.program_id, program.data, program.version)
     return {
         "program_id": program.data.program_id,
@@ -102,7 +111,7 @@ def create_program(
 
 
 @bridge.command
-def execute_program(
+async def execute_program(
     program_id: str | None = None,
     *,
     inputs: dict[str, Any],
@@ -110,16 +119,34 @@ def execute_program(
     **extra: Any,
 ) -> dict[str, Any]:
     program = _program_to_run(_required(program_id), program_data)
-    if _lm is None:
-        raise RuntimeError("No LM is loaded.")
-    started = time.perf_counter()
-    outputs, usage = _run(program, inputs, _lm)
-    return {
-        "program_id": program_id,
-        "outputs": outputs,
-        "execution_time": time.perf_counter() - started,
-        "usage": usage,
-    }
+    async with _lm.lent() as lm:
+        started = time.perf_counter()
+        outcome = await execute(await program.built(), inputs, lm)
+    return {"program_id": program_id, **_done(program, outcome, started)}
+
+
+@bridge.command
+async def stream_program(
+    program_id: str | None = None,
+    *,
+    inputs: dict[str, Any],
+    program_data: ProgramData | None = None,
+    fields: list[str] | None = None,
+    **extra: Any,
+) -> AsyncIterator[dict[str, Any]]:
+    """`execute_program` with its outputs in pieces, `{field, text}`, before the last item.
+
+    `fields` are the outputs to tell of; all, if not given.
+    """
+    program = _program_to_run(_required(program_id), program_data)
+    async with _lm.lent() as lm:
+        started = time.perf_counter()
+        async with aclosing(stream(await program.built(), inputs, lm, fields)) as items:
+            async for item in items:
+                if isinstance(item, Outcome):
+                    yield _done(program, item, started)
+                else:
+                    yield to_builtins(item)
 
 
 def _program_to_run(program_id: str, data: ProgramData | None) -> Program:
@@ -129,22 +156,17 @@ def _program_to_run(program_id: str, data: ProgramData | None) -> Program:
     return _programs.passing(data)
 
 
-def _run(
-    program: Program, inputs: dict[str, Any], lm: dspy.LM
-) -> tuple[dict[str, Any], dict[str, int]]:
-    # `dspy.configure` belongs to one thread and task for ever; a context is this call's own.
-    # History would keep every prompt of this worker's life.
-    with dspy.context(lm=lm, disable_history=True), dspy.track_usage() as tracker:
-        try:
-            outputs = program.run(inputs)
-        except dspy.utils.exceptions.DSPyError as error:
-            error.details = error_details(error)
-            raise
-    return outputs, token_usage(tracker.get_total_tokens())
+def _done(program: Program, outcome: Outcome, started: float) -> dict[str, Any]:
+    program.has_run()
+    return {
+        "outputs": outcome.outputs,
+        "execution_time": time.perf_counter() - started,
+        "usage": outcome.usage,
+    }
 
 
 @bridge.command
-def list_programs(**extra: Any) -> dict[str, Any]:
+async def list_programs(**extra: Any) -> dict[str, Any]:
     session = current_session()
     programs = [
         {"id": program_id, **program.describe(), "session_id": session}
@@ -154,13 +176,13 @@ def list_programs(**extra: Any) -> dict[str, Any]:
 
 
 @bridge.command
-def get_program_info(program_id: str | None = None, **extra: Any) -> dict[str, Any]:
+async def get_program_info(program_id: str | None = None, **extra: Any) -> dict[str, Any]:
     program = _programs.find(current_session(), _required(program_id))
     return {"program_id": program_id, **program.describe()}
 
 
 @bridge.command
-def delete_program(program_id: str | None = None, **extra: Any) -> dict[str, Any]:
+async def delete_program(program_id: str | None = None, **extra: Any) -> dict[str, Any]:
     program = _programs.find(current_session(), _required(program_id))
     _programs.drop(current_session(), program.data.program_id)
     forget(program.data.program_id)
@@ -168,7 +190,7 @@ def delete_program(program_id: str | None = None, **extra: Any) -> dict[str, Any
 
 
 @bridge.command
-def get_stats(**extra: Any) -> dict[str, Any]:
+async def get_stats(**extra: Any) -> dict[str, Any]:
     return {
         "programs_count": len(_programs),
         "command_count": bridge.tally.commands,
@@ -180,14 +202,14 @@ def get_stats(**extra: Any) -> dict[str, Any]:
 
 
 @bridge.command
-def cleanup(**extra: Any) -> dict[str, Any]:
+async def cleanup(**extra: Any) -> dict[str, Any]:
     """Forget the programs of all sessions, on every worker of the pool."""
     forget_all()
     return {"status": "cleaned", "programs_removed": _programs.clear()}
 
 
 @bridge.command
-def reset_state(**extra: Any) -> dict[str, Any]:
+async def reset_state(**extra: Any) -> dict[str, Any]:
     """`cleanup`, and this worker's counts start from nought."""
     forget_all()
     commands, errors = bridge.tally.reset()
@@ -200,7 +222,7 @@ def reset_state(**extra: Any) -> dict[str, Any]:
 
 
 @bridge.command
-def cleanup_session(session_id: str, **extra: Any) -> dict[str, Any]:
+async def cleanup_session(session_id: str, **extra: Any) -> dict[str, Any]:
     """Forget one session's programs, on every worker of the pool."""
     removed = _programs.clear_session(session_id)
     forget(*removed)

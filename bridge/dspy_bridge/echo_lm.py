@@ -8,6 +8,7 @@ import random
 import re
 import time
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import dspy
@@ -19,6 +20,7 @@ _MARKER = re.compile(r"\[\[ ## (\w+) ## \]\]")
 _WANTED = re.compile(
     r"`\[\[ ## (\w+) ## \]\]`(?: \(must be formatted as a valid Python (.+?)\)(?=,|$))?"
 )
+_WORDS = re.compile(r"\s*\S+|\s+$")
 _REQUEST = "Respond with the corresponding output fields"
 
 
@@ -51,22 +53,27 @@ class EchoEngine:
         return self.answer(request)
 
     def answer(self, request: Any) -> Any:
+        text, usage = self.text(request)
+        return lm15.Response(
+            id=None,
+            model=MODEL,
+            message=lm15.Message.assistant([lm15.TextPart(text)]),
+            finish_reason="stop",
+            usage=usage,
+        )
+
+    def text(self, request: Any) -> tuple[str, Any]:
+        """The answer and its usage; raise `lm15.ServerError` as often as was set."""
         if self._random.random() < self._failure_rate:
             raise lm15.ServerError("local/echo was told to fail now and then", status=500)
         prompt = request.messages[-1].text or ""
         answer = answer_to(prompt)
         used_in, used_out = len(prompt.split()), len(answer.split())
-        return lm15.Response(
-            id=None,
-            model=MODEL,
-            message=lm15.Message.assistant([lm15.TextPart(answer)]),
-            finish_reason="stop",
-            usage=lm15.Usage(input_tokens=used_in, output_tokens=used_out),
-        )
+        return answer, lm15.Usage(input_tokens=used_in, output_tokens=used_out)
 
 
 class AsyncEchoEngine:
-    """`EchoEngine` for dspy's asynchronous calls."""
+    """`EchoEngine` for dspy's asynchronous calls, which may ask for the answer word by word."""
 
     def __init__(self, engine: EchoEngine) -> None:
         self._engine = engine
@@ -74,6 +81,14 @@ class AsyncEchoEngine:
     async def complete(self, request: Any) -> Any:
         await asyncio.sleep(self._engine.latency)
         return self._engine.answer(request)
+
+    async def stream(self, request: Any) -> AsyncIterator[Any]:
+        await asyncio.sleep(self._engine.latency)
+        text, usage = self._engine.text(request)
+        yield lm15.StreamStartEvent(model=MODEL)
+        for word in _WORDS.findall(text):
+            yield lm15.StreamDeltaEvent(lm15.TextDelta(word))
+        yield lm15.StreamEndEvent(finish_reason="stop", usage=usage)
 
 
 def answer_to(prompt: str) -> str:

@@ -1,7 +1,10 @@
-"""From the arguments of `configure_lm` to a dspy LM."""
+"""From the arguments of `configure_lm` to a dspy LM, and who uses it."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
@@ -48,6 +51,46 @@ def _given(config: LMConfig) -> dict[str, Any]:
     names = ("api_key", "api_base", "temperature", "max_tokens", "timeout", "num_retries")
     values = {name: getattr(config, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(slots=True)
+class _Lent:
+    lm: dspy.LM
+    calls: int = 0
+
+
+class CurrentLM:
+    """The LM that calls begin with; each keeps the one it began with to its end.
+
+    One that is replaced closes its connections when its last call is over.
+    """
+
+    def __init__(self) -> None:
+        self._current: _Lent | None = None
+
+    def begin(self, lm: dspy.LM) -> None:
+        """Have a first LM."""
+        self._current = _Lent(lm)
+
+    async def replace(self, lm: dspy.LM) -> None:
+        """Have calls that begin from now on use another LM."""
+        replaced, self._current = self._current, _Lent(lm)
+        if replaced is not None and not replaced.calls:
+            await replaced.lm.aclose()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[dspy.LM]:
+        """The LM, for one call; raise `RuntimeError` if there is none."""
+        lent = self._current
+        if lent is None:
+            raise RuntimeError("No LM is loaded.")
+        lent.calls += 1
+        try:
+            yield lent.lm
+        finally:
+            lent.calls -= 1
+            if lent is not self._current and not lent.calls:
+                await lent.lm.aclose()
 
 
 def token_usage(by_model: dict[str, dict[str, Any]]) -> dict[str, int]:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
-import dspy
 from msgspec import Struct, to_builtins
 
-from bridge.dspy_bridge.signatures import (
-    BuiltSignature,
-    build_signature,
-    read_signature,
-)
+from bridge.dspy_bridge.building import Built, build
 from bridge.messages import to_json
-
-_MODULES: dict[str, Callable[[Any], Any]] = {
-    "predict": dspy.Predict,
-    "chain_of_thought": dspy.ChainOfThought,
-    "react": lambda signature: dspy.ReAct(signature, tools=[]),
-    "program_of_thought": dspy.ProgramOfThought,
-}
-
 
 MAX_PASSING = 100
 """Built programs kept of those that came along with their calls."""
@@ -63,33 +49,20 @@ class Program:
     execution_count: int = 0
     last_executed: float | None = None
 
-    @cached_property
-    def signature(self) -> BuiltSignature:
-        return build_signature(read_signature(self.data.signature_def))
+    _built: Built | None = None
+    _building: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @cached_property
-    def module(self) -> Any:
-        """The dspy module, built on first use."""
-        return _make_module(self.data.program_type, self.signature.dspy_class)
+    async def built(self) -> Built:
+        """What the definition makes, built once for all calls, on a thread."""
+        async with self._building:
+            if self._built is None:
+                made = asyncio.to_thread(build, self.data.signature_def, self.data.program_type)
+                self._built = await made
+        return self._built
 
-    def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Run on inputs by the client's names; return outputs by them.
-
-        Raises `ValueError` naming every missing input, before anything runs.
-        """
-        mapping = self.signature.field_mapping
-        named = {mapping.get(raw, raw): value for raw, value in inputs.items()}
-        missing = [
-            field.name
-            for field in self.signature.definition.inputs
-            if mapping[field.name] not in named
-        ]
-        if missing:
-            raise ValueError(f"Missing required input(s): {', '.join(missing)}")
-        prediction = self.module(**named)
+    def has_run(self) -> None:
         self.execution_count += 1
         self.last_executed = time.time()
-        return {self.signature.raw_name(name): value for name, value in prediction.items()}
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -100,12 +73,23 @@ class Program:
         }
 
 
-def _make_module(program_type: str, signature: Any) -> Any:
-    make = _MODULES.get(program_type)
-    if make is None:
-        known = ", ".join(sorted(_MODULES))
-        raise ValueError(f"Unknown program type: {program_type} (one of: {known})")
-    return make(signature)
+async def make_program(
+    program_id: str, signature: str | dict[str, Any], program_type: str
+) -> Program:
+    """Build a program that is new.
+
+    Raises `SignatureError` or `ValueError` if it cannot be built.
+    """
+    built = await asyncio.to_thread(build, signature, program_type)
+    data = ProgramData(
+        program_id,
+        to_builtins(built.signature.definition, str_keys=True),
+        program_type,
+        built.signature.field_mapping,
+        signature,
+        time.time(),
+    )
+    return Program(data, data.version, _built=built)
 
 
 class Programs:
@@ -119,26 +103,9 @@ class Programs:
     def __len__(self) -> int:
         return sum(map(len, self._sessions.values()))
 
-    def create(
-        self, session: str, program_id: str, signature: str | dict[str, Any], program_type: str
-    ) -> Program:
-        """Build a program and keep it, in place of any other of that id.
-
-        Raises `SignatureError` or `ValueError` if it cannot be built.
-        """
-        definition = read_signature(signature)
-        data = ProgramData(
-            program_id,
-            to_builtins(definition, str_keys=True),
-            program_type,
-            build_signature(definition).field_mapping,
-            signature,
-            time.time(),
-        )
-        program = Program(data, data.version)
-        _ = program.module
-        self._of(session)[program_id] = program
-        return program
+    def keep(self, session: str, program: Program) -> None:
+        """Keep a program, in place of any other of its id."""
+        self._of(session)[program.data.program_id] = program
 
     def adopt(self, session: str, data: ProgramData, version: str) -> Program:
         """Take over a definition, unless this very version is here already."""
@@ -150,8 +117,9 @@ class Programs:
 
     def passing(self, data: ProgramData) -> Program:
         """A program that came along with its call: it runs, and no session has it for that."""
-        program = self._passing.pop(data.version, None) or Program(data, data.version)
-        self._passing[data.version] = program
+        version = data.version
+        program = self._passing.pop(version, None) or Program(data, version)
+        self._passing[version] = program
         if len(self._passing) > MAX_PASSING:
             del self._passing[next(iter(self._passing))]
         return program
