@@ -29,12 +29,23 @@ def call_settings(lm: dspy.LM) -> Iterator[Any]:
     `dspy.configure` belongs to one thread and task for ever. dspy's history
     and its trace would keep the prompts of this worker's last 10,000 calls.
     """
-    with dspy.context(lm=lm, disable_history=True, trace=[]), dspy.track_usage() as tracker:
+    trace: list[Any] = []
+    with dspy.context(lm=lm, disable_history=True, trace=trace), dspy.track_usage() as tracker:
         try:
             yield tracker
-        except dspy.utils.exceptions.DSPyError as error:
-            error.details = error_details(error)
-            raise
+        finally:
+            # A connection that the call opened keeps the call's context for as long as it lives.
+            trace.clear()
+
+
+@contextmanager
+def with_details() -> Iterator[None]:
+    """Give dspy's errors what is known about the request that failed."""
+    try:
+        yield
+    except dspy.utils.exceptions.DSPyError as error:
+        error.details = error_details(error)
+        raise
 
 
 def outcome(built: Built, prediction: Any, tracker: Any) -> Outcome:
@@ -44,5 +55,5 @@ def outcome(built: Built, prediction: Any, tracker: Any) -> Outcome:
 async def execute(built: Built, inputs: dict[str, Any], lm: dspy.LM) -> Outcome:
     """Run to the end. If it is cancelled, its request to the provider is closed."""
     arguments = built.named(inputs)
-    with call_settings(lm) as tracker:
+    with call_settings(lm) as tracker, with_details():
         return outcome(built, await built.module.acall(**arguments), tracker)

@@ -16,7 +16,7 @@ from dspy.utils.exceptions import (
 )
 
 from bridge.dspy_bridge.building import Built
-from bridge.dspy_bridge.execution import Outcome, call_settings, outcome
+from bridge.dspy_bridge.execution import Outcome, call_settings, outcome, with_details
 
 _NO_STREAM = (LMUnsupportedFeatureError, LMStreamAssemblyError, AdapterParseError)
 """How it shows that an LM does not stream, or that a server does not though it was asked to."""
@@ -67,6 +67,18 @@ def _listeners(built: Built, fields: list[str] | None) -> list[StreamListener]:
     return [StreamListener(mapping.get(field, field), predictor, name) for field in wanted]
 
 
+class _Detailed(dspy.Module):  # type: ignore[misc]
+    """Errors have their details before dspy's stream takes their causes from them."""
+
+    def __init__(self, program: Any) -> None:
+        super().__init__()
+        self.program = program
+
+    async def aforward(self, **inputs: Any) -> Any:
+        with with_details():
+            return await self.program.acall(**inputs)
+
+
 class _Feed:
     """Runs a program, and puts what it tells among `items`; None is the end, good or bad."""
 
@@ -87,14 +99,14 @@ class _Feed:
             self.items.put_nowait(None)
 
     async def _predict(self, arguments: dict[str, Any]) -> Any:
-        module = self._built.module
-        streamed = dspy.streamify(module, None, self._listeners, is_async_program=True)
+        program = _Detailed(self._built.module)
+        streamed = dspy.streamify(program, None, self._listeners, is_async_program=True)
         try:
             return await self._told(streamed(**arguments))
         except _NO_STREAM:
             if self._has_told:
                 raise
-        return await module.acall(**arguments)
+        return await program.acall(**arguments)
 
     async def _told(self, values: AsyncIterator[Any]) -> Any:
         """Pass on the texts; return the prediction that comes last."""

@@ -46,7 +46,7 @@ async def _run(function: Callable[[], Any], cancel: Callable[[], None]) -> Any:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         cancel()
-        await asyncio.wait({running})
+        await asyncio.gather(running, return_exceptions=True)
         raise
 
 
