@@ -41,13 +41,20 @@ class Blocking(dspy.Module):  # type: ignore[misc]
         super().__init__()
         self.predict = dspy.Predict(signature)
 
+    def think(self) -> None:
+        """What it does before each request."""
+
+    def ask(self, **inputs: Any) -> Any:
+        self.think()
+        return self.predict(**inputs)
+
     def forward(self, **inputs: Any) -> Any:
         try:
-            return self.predict(**inputs)
+            return self.ask(**inputs)
         except Exception:
             if "again" not in inputs["question"]:
                 raise
-            return self.predict(**inputs)
+            return self.ask(**inputs)
 
 
 @asynccontextmanager

@@ -112,6 +112,25 @@ def test_program_types_run(client: RawClient, kind: str) -> None:
     assert "why?" in client.result("execute_program", asked)["outputs"]["answer"]
 
 
+@pytest.mark.parametrize("kind", ["predict", "chain_of_thought", "react"])
+def test_a_stream_tells_the_outputs_and_ends_with_all_of_them(client: RawClient, kind: str) -> None:
+    made = {"id": kind, "signature": "question -> answer", "program_type": kind}
+    client.result("create_program", made)
+    client.send("stream_program", {"program_id": kind, "inputs": {"question": "why not?"}})
+    items = []
+    while "event" in (reply := client.read()):
+        items.append(reply["data"])
+    assert reply["success"]
+    *pieces, last = items
+    answer = [piece["text"] for piece in pieces if piece["field"] == "answer"]
+    assert len(answer) > 1
+    assert "".join(answer) == last["outputs"]["answer"]
+    assert "why not?" in last["outputs"]["answer"]
+    assert last.keys() == {"outputs", "execution_time", "usage"}
+    assert last["usage"]["total_tokens"] > 0
+    assert client.result("get_program_info", {"program_id": kind})["execution_count"] == 1
+
+
 def test_programs_of_sessions_are_apart(client: RawClient) -> None:
     for session in ("s1", "s2"):
         made = {"id": "p", "signature": "q -> a", "session_id": session}
@@ -135,8 +154,9 @@ def test_program_data_makes_an_unknown_program_run(client: RawClient) -> None:
 def test_the_local_lm_fails_as_often_as_it_is_told(client: RawClient) -> None:
     client.result("configure_lm", {**LOCAL, "failure_rate": 1.0})
     client.result("create_program", {"id": "p", "signature": "q -> a"})
-    reply = client.ask("execute_program", {"program_id": "p", "inputs": {"q": "x"}})
-    assert (reply["error_type"], reply["details"]["status"]) == ("LMServerError", 500)
+    for command in ("execute_program", "stream_program"):
+        reply = client.ask(command, {"program_id": "p", "inputs": {"q": "x"}})
+        assert (reply["error_type"], reply["details"]["status"]) == ("LMServerError", 500)
 
 
 ERRORS: list[tuple[str, dict[str, Any], str]] = [
