@@ -114,7 +114,7 @@ async def test_a_cancelled_program_ends_where_it_asks(
 ) -> None:
     """Though it goes on after errors."""
     thoughts: list[Any] = []
-    monkeypatch.setattr(Blocking, "think", thoughts.append)
+    monkeypatch.setattr(Blocking, "think", lambda program: thoughts.append(program))
     await configure(provider)
     provider.hold("again and again")
     call = ask("again and again", "blocking")
