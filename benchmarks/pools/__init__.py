@@ -64,7 +64,17 @@ _PEERS: dict[str, _Maker] = {
     "mpire": ("pools.installed", "mpire_pool", {}),
     "loky": ("pools.installed", "loky_pool", {}),
 }
-MAKERS: dict[str, _Maker] = _OURS | _LIMITS | _PEERS
+_DSPY = "openai/gpt-4o-mini"
+_PROGRAMS: dict[str, _Maker] = {
+    "DSPy, 1 at a time": ("pools.programs", "Programs", {"model": _DSPY, "concurrency": 1}),
+    "DSPy, 64 at a time": ("pools.programs", "Programs", {"model": _DSPY, "concurrency": 64}),
+    "DSPy by litellm, 64 at a time": (
+        "pools.programs",
+        "Programs",
+        {"model": "together_ai/gpt-4o-mini", "concurrency": 64},
+    ),
+}
+MAKERS: dict[str, _Maker] = _OURS | _LIMITS | _PEERS | _PROGRAMS
 
 OURS = "bridgepool, checkout"
 """What ratios to us refer to."""

@@ -110,6 +110,14 @@ def test_a_sample_answers_with_figures(name: str) -> None:
     assert all(figure > 0 for figure in answer.values())
 
 
+def test_executions_of_programs_are_counted_by_the_lm() -> None:
+    answer = Sample("bench_dspy", "DSPy, 1 at a time", (("executions", 6),)).take()
+    assert answer["right"] == 6, answer
+    assert 0.1e3 <= answer["p50_ms"] < 2e3
+    assert answer["worker_cpu_ms"] > 0
+    assert 0 < answer["per_s"] <= 2 / 0.1
+
+
 def program(text: str, deadline: float = 10.0) -> dict[str, Any]:
     return run_marked([sys.executable, "-c", f"import os, sys, time\n{text}"], deadline)
 
