@@ -18,7 +18,7 @@ import pytest
 from pool import CallTimeout, EnvironmentInvalid, Lease, RemoteError, WorkerPool, WorkerStartError
 from pool.config import PoolOptions
 from tests.contract.openai_server import USAGE, OpenAIServer, Refusal, answer_to
-from tests.contract.pools import until
+from tests.contract.provider import Provider, usage_of
 
 KEY = "sk-test-0123456789"
 
@@ -55,7 +55,7 @@ def server() -> Iterator[OpenAIServer]:
         yield server
 
 
-def lm(server: OpenAIServer, model: str = DSPY.model, **more: Any) -> dict[str, Any]:
+def lm(server: OpenAIServer | Provider, model: str = DSPY.model, **more: Any) -> dict[str, Any]:
     """The arguments of `configure_lm`; retries would hide what the provider said."""
     given = {"model": model, "api_base": server.api_base, "api_key": KEY, "num_retries": 0}
     return {**given, **more}
@@ -184,23 +184,66 @@ async def test_a_provider_slower_than_the_lms_timeout_is_a_named_error(
         assert pids(pool) == before
 
 
-async def test_a_call_that_times_out_at_the_provider_costs_no_worker_once_it_answers(
-    server: OpenAIServer,
-) -> None:
-    async with dspy_pool(lm(server), late_reply_timeout=30.0) as pool:
+async def test_a_call_that_times_out_is_ended_at_the_provider() -> None:
+    async with Provider() as provider, dspy_pool(lm(provider)) as pool:
         await create(pool)
-        held = server.hold()
+        before = pids(pool)
+        provider.hold("late")
         with pytest.raises(CallTimeout):
             await ask(pool, "late", timeout=0.2)
-        await server.arrived(1)
-        assert pool.stats().abandoned == 1
-
-        held.release()
+        await provider.until(lambda provider: provider.gone == ["late"])
         reply = await ask(pool, "in time")
         assert reply["outputs"] == {"answer": answer_to("in time")}
-        await until(pool, lambda stats: stats.late_replies == 1)
-        # A replacement that was ready by then is one too many, and one of the two goes.
-        assert pool.stats().worker_exits.keys() <= {"unwanted"}
+        assert pids(pool) == before
+        assert pool.stats().worker_exits == {}
+
+
+# Many at once
+
+
+async def test_one_worker_has_many_executions_in_flight() -> None:
+    async with Provider() as provider, dspy_pool(lm(provider), concurrency=30) as pool:
+        await create(pool)
+        questions = [f"question {'x' * n}" for n in range(30)]
+        answers, never = provider.hold(*questions), provider.hold(questions[7])
+        calls = {question: asyncio.create_task(ask(pool, question)) for question in questions}
+        await provider.arrived(30)
+        given_up = calls.pop(questions[7])
+        given_up.cancel()
+        await provider.until(lambda provider: provider.gone == [questions[7]])
+        answers.set()
+        for question, call in calls.items():
+            reply = await call
+            assert reply["outputs"] == {"answer": answer_to(question)}
+            assert reply["usage"] == usage_of(question)
+        assert given_up.cancelled()
+        assert not never.is_set()
+        assert len(pids(pool)) == 1
+
+
+@each_client
+async def test_a_stream_is_told_as_it_comes_and_ended_when_it_is_left(client: Client) -> None:
+    async with (
+        Provider() as provider,
+        dspy_pool(lm(provider, client.model), concurrency=2) as pool,
+    ):
+        await create(pool)
+        rest, never = provider.hold("why?"), provider.hold("and now?")
+        args = {"program_id": "qa", "inputs": {"question": "why?"}}
+        async with pool.stream("stream_program", args) as items:
+            told = (await anext(items))["text"]
+            rest.set()
+            *pieces, last = [item async for item in items]
+        assert told + "".join(piece["text"] for piece in pieces) == answer_to("why?")
+        assert last["outputs"] == {"answer": answer_to("why?")}
+        assert last["usage"]["total_tokens"] == usage_of("why?")["total_tokens"]
+
+        args["inputs"] = {"question": "and now?"}
+        async with pool.stream("stream_program", args) as items:
+            await anext(items)
+        await provider.until(lambda provider: provider.gone == ["and now?"])
+        assert not never.is_set()
+        assert len(pids(pool)) == 1
 
 
 # Which worker has which LM
