@@ -19,7 +19,10 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     "start": bench_start.run,
     **{
         name: partial(report.run, name)
-        for name in ("echo", "throughput", "payload", "kills", "offered", "dspy")
+        for name in (
+            *("echo", "throughput", "concurrent", "map", "stream"),
+            *("payload", "kills", "offered", "dspy"),
+        )
     },
 }
 VERSIONS = ["bridgepool", "dspy", "litellm", "msgspec", "anyio"]

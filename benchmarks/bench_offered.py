@@ -21,6 +21,7 @@ PAUSE = 0.05
 ROUNDS = 2
 CONTENDERS = [
     "bridgepool, checkout",
+    "bridgepool, 2 workers, 500 on each",
     "limit: add_reader, pipe",
     "multiprocessing.Pool",
     "anyio.to_process",

@@ -16,8 +16,8 @@ WARM_UP = 0.8
 """Seconds of calls before anything is measured: then workers that start on demand are there."""
 
 
-async def storm(contender: Contender, value: Any, seconds: float) -> int:
-    """Call from `CALLERS` tasks for so long; return how many calls were answered."""
+async def storm(contender: Contender, value: Any, seconds: float, callers: int = CALLERS) -> int:
+    """Call from so many tasks for so long; return how many calls were answered."""
     until = time.monotonic() + seconds
     done = 0
 
@@ -28,6 +28,6 @@ async def storm(contender: Contender, value: Any, seconds: float) -> int:
             done += 1
 
     async with anyio.create_task_group() as tasks:
-        for _ in range(CALLERS):
+        for _ in range(callers):
             tasks.start_soon(caller)
     return done

@@ -36,6 +36,21 @@ _OURS: dict[str, _Maker] = {
     "bridgepool, checkout": ("pools.ours", "Checkouts", {}),
     "bridgepool, call": ("pools.ours", "Calls", {}),
     "bridgepool, call, uvloop": ("pools.ours", "Calls", {"backend": "uvloop"}),
+    "bridgepool, call, 16 on each": (
+        "pools.ours",
+        "Calls",
+        {"command": "aecho", "concurrency": 16},
+    ),
+    "bridgepool, call, 16 on each, uvloop": (
+        "pools.ours",
+        "Calls",
+        {"command": "aecho", "concurrency": 16, "backend": "uvloop"},
+    ),
+    "bridgepool, 2 workers, 500 on each": ("pools.ours", "Waits", {"concurrency": 500}),
+    "bridgepool, map": ("pools.ours", "Maps", {}),
+    "bridgepool, map, uvloop": ("pools.ours", "Maps", {"backend": "uvloop"}),
+    "bridgepool, stream": ("pools.ours", "Streams", {}),
+    "bridgepool, stream, uvloop": ("pools.ours", "Streams", {"backend": "uvloop"}),
     "bridgepool, checkout, spawn": ("pools.ours", "Checkouts", {"start_method": "spawn"}),
     "bridgepool, checkout, 1 spare": ("pools.ours", "Checkouts", {"spares": 1}),
 }
@@ -63,6 +78,9 @@ _PEERS: dict[str, _Maker] = {
     "pebble": ("pools.installed", "pebble_pool", {}),
     "mpire": ("pools.installed", "mpire_pool", {}),
     "loky": ("pools.installed", "loky_pool", {}),
+    "multiprocessing.Pool, imap": ("pools.maps", "imap", {}),
+    "ProcessPoolExecutor, map": ("pools.maps", "executor_map", {}),
+    "loky, map": ("pools.maps", "loky_map", {}),
 }
 _DSPY = "openai/gpt-4o-mini"
 _PROGRAMS: dict[str, _Maker] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from pool import WorkerPool
@@ -11,8 +12,9 @@ from pool import WorkerPool
 class Calls:
     """`pool.call`."""
 
-    def __init__(self, backend: str = "asyncio", **options: Any) -> None:
+    def __init__(self, backend: str = "asyncio", command: str = "echo", **options: Any) -> None:
         self.backend = backend
+        self._command = command
         self._options = options
 
     async def start(self, size: int, job: str) -> None:
@@ -22,12 +24,12 @@ class Calls:
         await self._pool.wait_ready()
 
     async def alone(self, value: Any) -> Any:
-        return await self._pool.call("echo", value)
+        return await self._pool.call(self._command, value)
 
     async def call(self, value: Any) -> Any:
         if self._job == "nap":
             return await self._nap(value)
-        return await self._pool.call("echo", value)
+        return await self._pool.call(self._command, value)
 
     async def _nap(self, seconds: float) -> tuple[int, float]:
         # Only a lease knows its worker.
@@ -38,6 +40,45 @@ class Calls:
 
     async def close(self) -> None:
         await self._pool.aclose()
+
+
+class Waits(Calls):
+    """Calls that wait, hundreds at a time on each of two workers, however many are asked for."""
+
+    async def start(self, size: int, job: str) -> None:
+        assert job == "nap"
+        await super().start(2, job)
+
+    async def call(self, value: Any) -> Any:
+        return await self._pool.call("asleep", {"seconds": value})
+
+
+class Maps(Calls):
+    """`pool.map`."""
+
+    async def map(self, values: Iterable[object]) -> int:
+        """Call for all; return how many results came, each in its place."""
+        count = 0
+        async with self._pool.map(self._command, values) as results:
+            async for _ in results:
+                count += 1
+        return count
+
+
+class Streams(Calls):
+    """`pool.stream`."""
+
+    async def first(self) -> None:
+        """Wait for the one item of a stream."""
+        async with self._pool.stream("count", {"n": 1}) as items:
+            await anext(items)
+
+    async def read(self, count: int) -> None:
+        """Read a stream to its end."""
+        async with self._pool.stream("count", {"n": count}) as items:
+            read = sum([1 async for _ in items])
+        if read != count:
+            raise ValueError(f"{read} items came of {count}")
 
 
 class Checkouts(Calls):

@@ -24,7 +24,7 @@ LONG = {"text": "x" * 300_000}
 HERE = [
     name
     for name in MAKERS
-    if name.startswith(("bridgepool", "limit")) and not name.endswith("uvloop")
+    if name.startswith(("bridgepool", "limit")) and not name.endswith(("uvloop", "500 on each"))
 ]
 
 
@@ -51,6 +51,35 @@ async def test_a_nap_says_who_took_it_and_since_when(name: str) -> None:
         await contender.close()
     assert len({pid for pid, _ in naps}) == 2
     assert all(before < began < time.monotonic() - 0.05 for _, began in naps)
+
+
+async def test_calls_that_wait_overlap() -> None:
+    contender = make("bridgepool, 2 workers, 500 on each")
+    await contender.start(8, "nap")
+    try:
+        naps = await asyncio.gather(*(contender.call(0.01) for _ in range(100)))
+    finally:
+        await contender.close()
+    assert naps == [{"slept": 0.01}] * 100
+
+
+async def test_a_map_calls_for_every_item() -> None:
+    contender: Any = make("bridgepool, map")
+    await contender.start(1, "echo")
+    try:
+        assert await contender.map({"n": n} for n in range(2000)) == 2000
+    finally:
+        await contender.close()
+
+
+async def test_a_stream_is_read_to_its_end() -> None:
+    contender: Any = make("bridgepool, stream")
+    await contender.start(1, "echo")
+    try:
+        await contender.first()
+        await contender.read(1000)
+    finally:
+        await contender.close()
 
 
 async def test_frames_of_bytes_come_back_unseen() -> None:
