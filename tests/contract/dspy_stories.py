@@ -14,6 +14,7 @@ import json
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ import dspy
 import pytest
 
 from bridge import dspy_bridge
-from bridge.dspy_bridge import building
+from bridge.dspy_bridge import building, threads
 from bridge.dspy_bridge.lm import CurrentLM
 from bridge.dspy_bridge.programs import ProgramData, Programs
 from tests.contract.openai_server import Refusal, answer_to
@@ -60,7 +61,11 @@ class Blocking(dspy.Module):  # type: ignore[misc]
 @asynccontextmanager
 async def stage() -> AsyncIterator[Provider]:
     """A provider, and a bridge that knows nothing yet but programs of the type "blocking" too."""
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        ThreadPoolExecutor(threads.MAX_THREADS) as own_threads,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(threads, "_threads", own_threads)
         patch.setattr(dspy_bridge, "_lm", CurrentLM())
         patch.setattr(dspy_bridge, "_programs", Programs())
         patch.setitem(building._MODULES, "blocking", Blocking)
