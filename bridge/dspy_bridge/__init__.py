@@ -43,7 +43,7 @@ def preload(options: Options) -> None:
     module = build("question -> answer", "predict").module
 
     def run(lm: dspy.LM) -> None:
-        # Not on an event loop, which would leave threads behind.
+        # Not on an event loop: dspy would start threads there, if only for a while.
         with call_settings(lm):
             module(question="Is it warm?")
 
