@@ -14,24 +14,26 @@ from tests.contract.pools import LAUNCHERS, make_pool, until
 async def test_more_workers_serve_who_waits_already(launcher: str) -> None:
     async with make_pool(launcher, size=1) as pool:
         await pool.wait_ready()
-        calls = [asyncio.create_task(pool.call("asleep", {"seconds": 0.5})) for _ in range(3)]
+        calls = [asyncio.create_task(pool.call("asleep", {"seconds": 30})) for _ in range(3)]
         await until(pool, lambda stats: stats.waiting == 2)
         pool.resize(3)
         stats = await until(pool, lambda stats: stats.busy == 3)
         assert (stats.size, stats.overflow, stats.waiting) == (3, 0, 0)
-        await asyncio.gather(*calls)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 async def test_whoever_is_too_many_finishes_its_call_and_goes(launcher: str) -> None:
     async with make_pool(launcher, size=3) as pool:
         await pool.wait_ready()
-        call = asyncio.create_task(pool.call("asleep", {"seconds": 0.2}))
+        call = asyncio.create_task(pool.call("asleep", {"seconds": 1.5}))
         await until(pool, lambda stats: stats.busy == 1)
         pool.resize(1)
         stats = await until(pool, lambda stats: stats.total == 1)
         assert (stats.busy, stats.worker_exits) == (1, {"unwanted": 2})
-        assert await call == {"slept": 0.2}
+        assert await call == {"slept": 1.5}
         assert pool.stats().calls == {"ok": 1}
         await pool.wait_ready()
 
