@@ -76,20 +76,16 @@ class Results:
     # For the lanes
 
     @property
-    def has_failed(self) -> bool:
-        """Whether something has ended the whole."""
-        return self._error is not None
-
-    @property
     def outstanding(self) -> int:
         """Items that were taken and whose results were not read."""
         return self._outstanding
 
-    async def wait_for_room(self, most: Callable[[], int]) -> None:
-        """Wait until fewer items are outstanding than there may be."""
-        while self._outstanding >= most():
+    async def has_room(self, most: Callable[[], int]) -> bool:
+        """Wait until fewer items are outstanding than may be; False if the whole has ended."""
+        while self._error is None and self._outstanding >= most():
             self._room.clear()
             await self._room.wait()
+        return self._error is None
 
     def taken(self, count: int) -> None:
         """So many items were taken."""
@@ -103,6 +99,7 @@ class Results:
     def fail(self, error: Exception) -> None:
         """The whole ends with the first such error, after the results that there are."""
         self._error = self._error or error
+        self._room.set()
 
     def end(self) -> None:
         """Nothing comes any more."""

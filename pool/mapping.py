@@ -94,12 +94,13 @@ class Mapping:
 
     async def _lane(self, results: Results) -> None:
         try:
-            while not results.has_failed:
-                await results.wait_for_room(self._may_be_taken)
-                start, items = await self._source.take(self._next_size(results))
+            while await results.has_room(self._may_be_taken):
+                size = self._next_size(results)
+                results.taken(size)  # before others look, while this one may wait for items
+                start, items = await self._source.take(size)
+                results.taken(len(items) - size)
                 if not items:
                     break
-                results.taken(len(items))
                 results.put(start, await self._outcomes(items))
         except Exception as error:
             results.fail(error)

@@ -134,6 +134,8 @@ class Stream:
         except BaseException as error:
             self._leave_guard(error)
             raise
+        # From here on only the reader's waiting counts.
+        self._slot.worker.calls.expect(self._feed, None)
         self._items = Items(supervisor, self._slot.worker, self._feed, self._allowed, self._type)
         return self._items
 

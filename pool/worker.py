@@ -239,7 +239,7 @@ class Worker(Member):
             return
         able = capabilities(reply)
         self.calls.agree(able)
-        if "concurrent" not in able:
+        if "concurrent" not in able and len(self.slots) > 1:
             self.take_one_at_a_time()
         self.takes_batches = "batch" in able
         self.handshaken(self._clock.now())
