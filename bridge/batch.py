@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,9 @@ from bridge.watch import Watch
 
 EVENT_INTERVAL = 0.1
 """Seconds after which what is done is told, also if it is little."""
+
+EVENT_BYTES = 256 * 1024
+"""Bytes above which it is told at once."""
 
 
 def run_batch(call: Call, batch: list[Raw], replies: Replies, watch: Watch) -> None:
@@ -106,40 +110,40 @@ class Outcomes:
     def succeed(self, result: object) -> None:
         """Note what the next call returned; raise, and note nothing, if that cannot be told."""
         encoded = to_json(result)
-        if not self._fits(encoded):
+        if not (self._untold.succeed(encoded) or self._tell_and(self._untold.succeed, encoded)):
             raise ResultTooLarge(f"the result is too large to send: it takes {len(encoded)} bytes")
-        self._untold.succeed(encoded)
 
     def fail(self, failed: Failure) -> None:
         """Note why the next call failed."""
         self._replies.count_errors(1)
-        encoded = _encoded(failed)
-        self._untold.fail(encoded if self._fits(encoded) else _encoded(shortened(failed)))
+        self._fail(_encoded(failed), failed)
 
-    def _fits(self, encoded: bytes) -> bool:
-        if not self._untold.has_room_for(encoded):
-            self._tell()
-        return self._untold.has_room_for(encoded)
+    def _fail(self, encoded: bytes, failed: Failure) -> None:
+        add = self._untold.fail
+        if not (add(encoded) or self._tell_and(add, encoded) or add(_encoded(shortened(failed)))):
+            raise ResultTooLarge("a frame is too short to say how a call failed")
 
     def tell_if_due(self, now: float) -> None:
         """Send an event if there is much to tell, or something for long."""
-        if now >= self._event_due or self._untold.is_much:
+        if now >= self._event_due or self._untold.size > EVENT_BYTES:
             self._tell()
             self._event_due = now + EVENT_INTERVAL
 
     def _tell(self) -> None:
-        if self._untold:
+        if self._untold.size:
             self._replies.send(Results(self._call.id, "results", *self._untold.take()))
+
+    def _tell_and(self, add: Callable[[bytes], bool], encoded: bytes) -> bool:
+        self._tell()
+        return add(encoded)
 
     def fail_the_rest(self, count: int, failed: Failure) -> None:
         """Fail what has not been run of `count` calls, all alike."""
         encoded = _encoded(failed)
         self._replies.count_errors(count - self._untold.next)
         while self._untold.next < count:
-            if not self._fits(encoded):
-                encoded = _encoded(shortened(failed))
-            self._untold.fail(encoded)
-            if self._untold.is_much:
+            self._fail(encoded, failed)
+            if self._untold.size > EVENT_BYTES:
                 self._tell()
 
     def end(self, count: int) -> None:

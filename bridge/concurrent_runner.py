@@ -18,7 +18,7 @@ from bridge.perform import perform, perform_async
 from bridge.replies import Replies
 from bridge.report import report
 from bridge.requests import Cancel, Credit, Request
-from bridge.serial_runner import read_or_end
+from bridge.serial_runner import or_end
 from bridge.threads import Threads
 from bridge.watch import LoopWatch, ThreadWatch
 
@@ -60,9 +60,9 @@ class ConcurrentRunner:
         Raises what a command raised to end the process.
         """
         wire_fd, stop_fd = self._intake.fds
-        end_if_nobody_reads(stop_fd, self._outbox.piece_under_way)
+        end_if_nobody_reads(self._intake.stop, self._outbox.piece_under_way)
         self._loop.add_reader(wire_fd, self._on_readable, handle)
-        self._loop.add_reader(stop_fd, self._on_stop, handle)
+        self._loop.add_reader(stop_fd, self._on_signal, handle)
         self._loop.call_soon(self._hand_out, handle)
         while not self._is_over():
             self._loop.run_forever()
@@ -70,7 +70,9 @@ class ConcurrentRunner:
                 raise self._failure
 
     def close(self) -> None:
-        """Answer nothing any more."""
+        """Answer nothing any more, and have the threads end."""
+        self._intake.give_up()
+        self._notify()
         self._outbox.hang_up()
         self._threads.close()
 
@@ -81,16 +83,20 @@ class ConcurrentRunner:
             self._close()
 
     def _on_readable(self, handle: Callable[[Request | Failure], None]) -> None:
-        read_or_end(self._intake)
+        or_end(self._intake.read)
         self._hand_out(handle)
         if self._intake.is_at_end:
             self._loop.remove_reader(self._intake.fds[0])
             self._notify()
             self.end()
 
-    def _on_stop(self, handle: Callable[[Request | Failure], None]) -> None:
-        self._loop.remove_reader(self._intake.fds[1])
-        self._intake.look_again()
+    def _on_signal(self, handle: Callable[[Request | Failure], None]) -> None:
+        stop = self._intake.stop
+        if not stop.requested:
+            stop.drain()
+            return
+        self._loop.remove_reader(stop.fd)
+        or_end(self._intake.last_requests)
         self._hand_out(handle)
         self._notify()
         self._close()
@@ -115,7 +121,10 @@ class ConcurrentRunner:
         if call.cancelled and call in self._queue:
             self._queue.remove(call)
             self._forget(call)
-            self._replies.fail(report(call.id, asyncio.CancelledError()))
+            self._refuse(call)
+
+    def _refuse(self, call: Call) -> None:
+        self._replies.fail(report(call.id, asyncio.CancelledError()))
 
     def _notify(self) -> None:
         self._loop_watch.notify()
@@ -125,6 +134,9 @@ class ConcurrentRunner:
 
     def run(self, call: Call) -> None:
         """Run a call now, or when its turn comes."""
+        if call.cancelled:
+            self._refuse(call)
+            return
         self._calls[call.id] = call
         if self._running < self._limit:
             self._begin(call)

@@ -11,16 +11,33 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 END_GRACE = 0.8
 """Seconds from end of file to the end of the process: within one second, whatever still runs."""
+
+
+class Stop(Protocol):
+    """What tells the bridge to end once it has answered what it was sent."""
+
+    requested: bool
+
+    @property
+    def fd(self) -> int:
+        """Can be read once it is requested, and perhaps at other times."""
+        ...
+
+    def drain(self) -> None:
+        """Have it not be read until there is news."""
+        ...
 
 
 class StopSignal:
     """SIGTERM as a flag and a readable descriptor; SIGINT is ignored.
 
     Nothing is raised into running code: a call that is under way finishes,
-    and whoever waits for the next frame waits on `fd` too.
+    and whoever waits for the next frame waits on `fd` too. That can be read
+    after any signal that Python handles: `drain` it if none was SIGTERM.
     """
 
     def __init__(self) -> None:
@@ -30,9 +47,22 @@ class StopSignal:
     def install(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._on_signal)
+        # A signal that another thread gets, or that comes just before a system call, does not
+        # interrupt it, and the handler would run when it returns.
+        signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
+
+    def drain(self) -> None:
+        """Forget all signals so far but SIGTERM."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.fd, 4096)
+        if self.requested:  # since a moment ago
+            self._wake()
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self.requested = True
+        self._wake()
+
+    def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # a full pipe is readable already
             os.write(self._wake_fd, b"!")
 
@@ -56,19 +86,21 @@ def _watch(fd: int) -> None:
     exit_after(END_GRACE, 0)
 
 
-def end_if_nobody_reads(stop_fd: int, piece_under_way: Callable[[], int | None]) -> None:
-    """End the process if, once `stop_fd` can be read, a write is stuck for `END_GRACE`.
+def end_if_nobody_reads(stop: Stop, piece_under_way: Callable[[], int | None]) -> None:
+    """End the process if, once that is requested, a write is stuck for `END_GRACE`.
 
     `piece_under_way` numbers the writes, and is None while there is none. The
     main thread may be the one that is stuck, and then cannot see to it.
     """
-    _thread.start_new_thread(_watch_writes, (stop_fd, piece_under_way))
+    _thread.start_new_thread(_watch_writes, (stop, piece_under_way))
 
 
-def _watch_writes(stop_fd: int, piece_under_way: Callable[[], int | None]) -> None:
+def _watch_writes(stop: Stop, piece_under_way: Callable[[], int | None]) -> None:
     poll = select.poll()
-    poll.register(stop_fd, select.POLLIN)
-    poll.poll()
+    poll.register(stop.fd, select.POLLIN)
+    while not stop.requested:
+        poll.poll()
+        time.sleep(END_GRACE / 10)  # it may have been another signal, which is not drained yet
     before = None
     while (piece := piece_under_way()) is None or piece != before:
         before = piece

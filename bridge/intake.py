@@ -7,20 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from bridge.ending import Stop
 from bridge.frames import FrameTooLarge
 from bridge.messages import Failure, failure
 from bridge.requests import Cancel, Control, Credit, Ignored, Request, read
 from bridge.secrets import secrets
 from bridge.wire import Wire
-
-
-class Stop(Protocol):
-    """What tells the bridge to end once it has answered what it was sent."""
-
-    requested: bool
-
-    @property
-    def fd(self) -> int: ...
 
 
 class Addressee(Protocol):
@@ -46,6 +38,7 @@ class Intake:
         self.stop = stop
         self._wire = wire
         self._is_shut = False
+        self._is_deaf = False
         self._has_noted = False
 
     @property
@@ -54,8 +47,8 @@ class Intake:
         return self._wire.read_fd, self.stop.fd
 
     def hears(self) -> bool:
-        """Whether it is worth waiting for more: not after end of file, nor when told to end."""
-        return not (self.is_at_end or self.stop.requested)
+        """Whether it is worth waiting for more: not after end of file, nor after `last_look`."""
+        return not (self.is_at_end or self._is_deaf)
 
     def read(self) -> None:
         """Read once, and sort what has come; blocks if nothing has."""
@@ -91,14 +84,23 @@ class Intake:
         if not self.is_at_end and self._wire.is_readable():
             self.read()
 
-    def look_again(self) -> None:
-        """Before it ends: look, but once only, and take no more requests.
+    def last_look(self) -> None:
+        """Look once more when a stop is requested: nobody need wait for what comes later."""
+        self.look()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Have nobody wait for more."""
+        self._is_deaf = True
+
+    def last_requests(self) -> None:
+        """Look, but once only, and take no more requests: the bridge ends.
 
         What has arrived is served, since its sender could not know. A busy
         one must not keep the process from ending.
         """
         if not self._is_shut:
-            self.look()
+            self.last_look()
             self.shut()
 
     def shut(self) -> None:

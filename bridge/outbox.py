@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from bridge.sender import Sender
+from bridge.sender import CutShort, Sender
 
 _PIECE = 64 * 1024
 """Bytes that are written at once: what a pipe holds, unless it was told otherwise (pipe(7))."""
@@ -53,10 +53,15 @@ class Outbox(Sender):
             if not self._is_open:
                 return
             self._is_writing = True
-            for start in range(0, len(data), _PIECE):
-                super().write(data[start : start + _PIECE])
-                self._pieces += 1
-            self._is_writing = False
+            try:
+                for start in range(0, len(data), _PIECE):
+                    super().write(data[start : start + _PIECE])
+                    self._pieces += 1
+            except CutShort:
+                self._is_open = False  # what came next would be read as the frame's rest
+                raise
+            finally:
+                self._is_writing = False
 
     def hang_up(self) -> None:
         """Write what is left, and close the writing end."""

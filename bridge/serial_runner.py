@@ -57,7 +57,7 @@ class SerialRunner:
         stop, waiting = self._stop, self._intake.waiting
         while not self._has_ended and (has_started or not stop.requested):
             if stop.requested:
-                self._intake.look_again()
+                self._intake.last_requests()
             if waiting:
                 return waiting.popleft()
             if stop.requested or self._intake.is_at_end:
@@ -72,15 +72,24 @@ class SerialRunner:
     def _wait(self) -> None:
         """Return when something was read, or is to end; the loop, if any, turns meanwhile."""
         if self._runner is None:
-            self._poll.poll()
-            if not self._stop.requested:
-                self._intake.read()
+            self._read_or_stop()
             return
         self._is_idle = True
         try:
             self._runner.get_loop().run_forever()
         finally:
             self._is_idle = False
+
+    def _read_or_stop(self) -> None:
+        """Wait for the wire or a signal, and read what has come."""
+        wire_fd = self._intake.fds[0]
+        for fd, _ in self._poll.poll():
+            if self._stop.requested:
+                return
+            if fd == wire_fd:
+                self._intake.read()
+            else:
+                self._stop.drain()
 
     def _obey(self, control: Cancel | Credit) -> None:
         current = self._current
@@ -112,10 +121,11 @@ class SerialRunner:
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Read until that is true, or nothing more can come."""
-        self._intake.look()
         while not condition() and self._intake.hears():
-            self._poll.poll()
-            self._intake.look()
+            if self._stop.requested:
+                self._intake.last_look()
+            else:
+                self._read_or_stop()
 
     # The loop
 
@@ -130,19 +140,23 @@ class SerialRunner:
         self._runner = asyncio.Runner()
         loop, (wire_fd, stop_fd) = self._runner.get_loop(), self._intake.fds
         loop.add_reader(wire_fd, self._on_readable, loop)
-        loop.add_reader(stop_fd, self._on_stop, loop)
+        loop.add_reader(stop_fd, self._on_signal, loop)
         return self._runner
 
     def _on_readable(self, loop: asyncio.AbstractEventLoop) -> None:
-        read_or_end(self._intake)
+        or_end(self._intake.read)
         if self._intake.is_at_end:
             loop.remove_reader(self._intake.fds[0])
             self._watch.notify()
         if self._is_idle:
             loop.stop()
 
-    def _on_stop(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.remove_reader(self._intake.fds[1])
+    def _on_signal(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._stop.requested:
+            self._stop.drain()
+            return
+        loop.remove_reader(self._stop.fd)
+        or_end(self._intake.last_look)
         self._watch.notify()
         if self._is_idle:
             loop.stop()
@@ -160,10 +174,10 @@ class SerialRunner:
             self._runner.close()
 
 
-def read_or_end(intake: Intake) -> None:
+def or_end(read: Callable[[], None]) -> None:
     """Read, in a callback of the loop: an error there ends the process as it would elsewhere."""
     try:
-        intake.read()
+        read()
     except Exception as error:
         traceback.print_exc()
         raise SystemExit(1) from error

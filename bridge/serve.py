@@ -13,8 +13,8 @@ from msgspec import Meta, Struct
 from bridge.call import Call
 from bridge.concurrent_runner import ConcurrentRunner
 from bridge.context import CallContext
-from bridge.ending import END_GRACE, exit_status, exit_within
-from bridge.intake import Intake, Stop
+from bridge.ending import END_GRACE, Stop, exit_status, exit_within
+from bridge.intake import Intake
 from bridge.messages import Failure, args_object, failure, success
 from bridge.news import catch_up
 from bridge.registry import Bridge, Command

@@ -1,8 +1,9 @@
 """A bridge that misbehaves on demand, to try what a pool does about it.
 
-It has the commands of `bridge.echo` and one for each vice. Vices of the
-start-up and of the ending are chosen by `options` (see `Options`). One that is
-given as a place and a way (see `vices`) is an option or armed by a call.
+It has the commands of `bridge.echo`, those of `together`, and one for each
+vice. Vices of the start-up and of the ending are chosen by `options` (see
+`Options`). One that is given as a place and a way (see `vices`) is an option
+or armed by a call.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +24,7 @@ from msgspec import Struct
 
 from bridge import Bridge, current_call, ending
 from bridge.echo import aecho, asleep, blob, count, echo, fail, pid, sleep
-from bridge.faulty import vices
+from bridge.faulty import together, vices
 from bridge.faulty.vices import FOREVER, How, Vice, Where
 from bridge.messages import success
 
@@ -49,7 +51,8 @@ _leaked: list[bytearray] = []
 _calls = 0
 _options = Options()
 
-for _command in (echo, aecho, sleep, asleep, pid, fail, count, blob):
+_others: list[Callable[..., object]] = [echo, aecho, sleep, asleep, pid, fail, count, blob]
+for _command in (*_others, *together.COMMANDS):
     bridge.command(_command)
 
 

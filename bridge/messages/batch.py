@@ -9,6 +9,9 @@ from msgspec import Raw, Struct
 FRAME_BYTES = 200
 """At most what a frame takes besides the results and failures in it."""
 
+FAILURE_BYTES = 32
+"""At most what a failure takes besides itself: its place, and null among the results."""
+
 
 class CallFailure(Struct, omit_defaults=True):
     """Why one call of a batch failed."""

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -30,6 +31,24 @@ _started: list[str] = []
 async def start(options: Options) -> None:
     _started.append(options.greeting)
     _tasks.append(asyncio.create_task(_tick()))
+
+
+_inherited: ContextVar[str] = ContextVar("inherited", default="nothing")
+
+
+@kinds.on_start
+def prepare() -> None:
+    _inherited.set("from start-up")
+
+
+@kinds.command
+def inherited() -> dict[str, str]:
+    return {"inherited": _inherited.get()}
+
+
+@kinds.command
+async def ainherited() -> dict[str, str]:
+    return {"inherited": _inherited.get()}
 
 
 _tasks: list[Any] = []
@@ -59,6 +78,19 @@ async def _answer() -> int:
     return 42
 
 
+_adopted: list[str] = []
+
+
+@kinds.on_define
+def adopt(session: str, key: str, version: str, definition: Any) -> None:
+    _adopted.append(f"{session}: {key}")
+
+
+@kinds.command
+def adopted() -> dict[str, list[str]]:
+    return {"adopted": _adopted}
+
+
 _loops: set[int] = set()
 
 
@@ -85,6 +117,20 @@ async def letters(word: str) -> AsyncIterator[str]:
 @kinds.command
 def scalar(value: Any) -> Any:
     return value
+
+
+@kinds.command
+def typed(kind: str) -> object:
+    return {"list": list, "object": object}[kind]()
+
+
+_growing: list[int] = []
+
+
+@kinds.command
+def growing() -> list[int]:
+    _growing.append(len(_growing))
+    return _growing
 
 
 @kinds.command
@@ -117,13 +163,13 @@ def run_child() -> dict[str, int]:
 
 @kinds.command
 def nap(seconds: float) -> None:
-    print("napping", file=sys.stderr, flush=True)
+    sys.stderr.write("napping\n")  # in one piece, unlike `print`
     time.sleep(seconds)
 
 
 @kinds.command
 async def anap(seconds: float) -> None:
-    print("napping", file=sys.stderr, flush=True)
+    sys.stderr.write("napping\n")
     await asyncio.sleep(seconds)
 
 
@@ -142,6 +188,20 @@ async def leave_stubborn_work() -> None:
 @kinds.command
 async def cancel_itself() -> None:
     raise asyncio.CancelledError
+
+
+class Unexpected(BaseException):
+    pass
+
+
+@kinds.command
+def interrupt() -> None:
+    raise Unexpected("it is over")
+
+
+@kinds.command
+async def ainterrupt() -> None:
+    raise Unexpected("it is over")
 
 
 failing = Bridge()

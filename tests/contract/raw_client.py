@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import struct
 import subprocess
 import sys
@@ -23,7 +24,8 @@ class RawClient:
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
         )
-        self._id = 0
+        self.last_id = 0
+        self._received = bytearray()
 
     def __enter__(self) -> Self:
         return self
@@ -48,19 +50,31 @@ class RawClient:
         self.process.stdin.flush()
 
     def read(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        header = self.process.stdout.read(4)
+        header = self._take(4)
         assert len(header) == 4, f"end of file; stderr: {self.stderr()}"
         (length,) = struct.unpack(">I", header)
-        reply = json.loads(self.process.stdout.read(length))
+        reply = json.loads(self._take(length))
         assert isinstance(reply, dict)
         return reply
 
+    def _take(self, size: int) -> bytes:
+        """The next bytes of the output; fewer at its end."""
+        while len(self._received) < size and (data := self.read_once()):
+            self._received += data
+        taken = bytes(self._received[:size])
+        del self._received[:size]
+        return taken
+
+    def read_once(self) -> bytes:
+        """What one system call finds, or waits for."""
+        assert self.process.stdout is not None
+        return os.read(self.process.stdout.fileno(), 1024 * 1024)
+
     def send(self, command: str, args: Any = None, **members: Any) -> int:
-        self._id += 1
-        request = {"id": self._id, "command": command, "args": args, **members}
+        self.last_id += 1
+        request = {"id": self.last_id, "command": command, "args": args, **members}
         self.write(json.dumps(request).encode())
-        return self._id
+        return self.last_id
 
     def ask(self, command: str, args: Any = None, **members: Any) -> dict[str, Any]:
         """Send a request and return its reply."""
@@ -69,18 +83,47 @@ class RawClient:
         assert reply["id"] == sent
         return reply
 
+    def tell(self, command: str, args: Any) -> None:
+        """Send a request without an id, which gets no reply."""
+        self.write(json.dumps({"command": command, "args": args}).encode())
+
+    def shake_hands(self, concurrency: int) -> Self:
+        """Have the bridge take so many calls at a time."""
+        args = {"initialization": True, "concurrency": concurrency}
+        self.write(json.dumps({"id": 0, "command": "ping", "args": args}).encode())
+        assert self.read()["success"]
+        return self
+
     def result(self, command: str, args: Any = None) -> Any:
         reply = self.ask(command, args)
         assert reply["success"], reply
         return reply["result"]
+
+    def until_reply(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Read to the next reply; return the events before it, and it."""
+        events = []
+        while "event" in (read := self.read()):
+            events.append(read)
+        return events, read
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether nothing comes for so long, nor is there already."""
+        assert self.process.stdout is not None
+        poll = select.poll()
+        poll.register(self.process.stdout, select.POLLIN)
+        return not self._received and not poll.poll(seconds * 1000)
+
+    def line(self) -> str:
+        """The next line on stderr."""
+        assert self.process.stderr is not None
+        return self.process.stderr.readline().decode().strip()
 
     def close_stdin(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
 
     def at_end_of_output(self) -> bool:
-        assert self.process.stdout is not None
-        return self.process.stdout.read(1) == b""
+        return self._take(1) == b""
 
     def stderr(self) -> str:
         """Everything on stderr; waits for its end."""
