@@ -30,13 +30,16 @@ class Feed(Call):
         """Return when there is an item, or there will be none any more."""
         if not self.items and not self.is_done:
             self._more = Wait(self._loop)
-            await self._more
+            try:
+                await self._more
+            finally:
+                self._more = None  # cancelled, it would be woken where it waits for something else
 
     def take(self, reply: Reply) -> None:
         self.items.append(reply.data)
-        if self._more is not None:
-            more, self._more = self._more, None
-            more.resume(None)
+        # Who was cancelled in this step has ended the wait, and not come to know it.
+        if self._more is not None and not self._more.is_done:
+            self._more.resume(None)
 
     def resume(self, value: Reply) -> None:
         self._value, self.is_done = value, True
@@ -47,6 +50,5 @@ class Feed(Call):
         self._end()
 
     def _end(self) -> None:
-        more, self._more = self._more, None
-        if more is not None and not more.is_done:
-            more.resume_soon(None)
+        if self._more is not None and not self._more.is_done:
+            self._more.resume_soon(None)
