@@ -65,6 +65,7 @@ class Request(Struct, omit_defaults=True):
     forget: list[str] = []
     define: list[Definition] = []
     credit: int | None = None
+    memory: Raw = NULL
 
 
 class Success(Struct, omit_defaults=True):
@@ -78,6 +79,7 @@ class Success(Struct, omit_defaults=True):
     define: Definition | None = None
     forget: list[str] = []
     forget_all: bool = False
+    memory: Raw = NULL
 
 
 class Failure(Struct, omit_defaults=True):
@@ -123,6 +125,7 @@ class Reply(Struct):
     define: Raw = NULL
     forget: Raw = NULL
     raw_forget_all: Raw = field(default=NULL, name="forget_all")
+    memory: Raw = NULL
 
     def __repr__(self) -> str:
         """Without what it says: logs show it where asyncio shows a future."""

@@ -22,6 +22,11 @@ NAMES = {name_of(path) for path in FILES}
 PURE = {
     "bridge.frames",
     "bridge.messages",
+    "bridge.messages.memory",
+    "bridge.messages.memory.arrays",
+    "bridge.messages.memory.held",
+    "bridge.messages.memory.large",
+    "bridge.messages.memory.regions",
     "bridge.messages.secrets",
     "bridge.messages.template",
     "bridge.arguments",
