@@ -7,6 +7,7 @@ import sys
 
 from bridge.check import check
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
+from bridge.memory import Memory
 from bridge.messages import to_json
 from bridge.process import catch_signals, send_logs_to_stderr, serve_bridge
 from bridge.serve import Identity
@@ -23,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-frame-bytes", type=int, default=DEFAULT_MAX_FRAME_BYTES)
     parser.add_argument("--check", action="store_true", help="validate, print JSON and exit")
     parser.add_argument("--template-lifeline", type=int, metavar="FD", help=argparse.SUPPRESS)
+    parser.add_argument("--memory-fds", type=int, nargs=2, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--requires", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--requires-env", action="append", default=[], metavar="VARIABLE")
     return parser.parse_args()
@@ -45,7 +47,10 @@ def main() -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     stop = catch_signals()
-    wire = Wire(*take_stdio(), arguments.max_frame_bytes)
+    memory = None
+    if arguments.memory_fds is not None:
+        memory = Memory(arguments.memory_fds, arguments.max_frame_bytes)
+    wire = Wire(*take_stdio(), arguments.max_frame_bytes, memory)
     send_logs_to_stderr()
     identity = Identity(arguments.mode, arguments.worker_id)
     return serve_bridge(lambda: load(arguments.target), wire, stop, identity)

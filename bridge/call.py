@@ -9,6 +9,8 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from bridge.context import CallContext
+from bridge.memory import Memory
+from bridge.messages import NULL
 from bridge.registry import Command
 
 
@@ -18,7 +20,8 @@ class Call(Struct, eq=False):
     It is said on the thread that reads the wire, and heard on the one that
     runs the command: each member is written by one of them only. `allowed`
     counts all items that a stream may send; None is as many as there are.
-    `base` has members that the result is to have besides its own.
+    `base` has members that the result is to have besides its own. `table` tells
+    of arguments that are in `memory`, if the process has some.
     """
 
     id: int
@@ -30,6 +33,14 @@ class Call(Struct, eq=False):
     cancelled: bool = False
     base: dict[str, Any] | None = None
     interrupt: Callable[[], object] | None = None
+    memory: Memory | None = None
+    table: Raw = NULL
+
+    def arguments(self) -> dict[str, Any]:
+        """What the command is called with; raise `ArgumentError` if that does not fit."""
+        if self.table is NULL or self.memory is None:
+            return self.command.arguments.decode(self.args)
+        return self.memory.decode(self.command, self.args, self.table)
 
     def cancel(self) -> None:
         """Have it end as soon as it can be interrupted."""

@@ -10,7 +10,7 @@ from typing import Protocol
 from bridge.ending import Stop
 from bridge.frames import FrameTooLarge
 from bridge.messages import Failure, failure
-from bridge.requests import Cancel, Control, Credit, Ignored, Request, read
+from bridge.requests import Cancel, Control, Credit, Ignored, Release, Request, read
 from bridge.secrets import secrets
 from bridge.wire import Wire
 
@@ -70,6 +70,9 @@ class Intake:
                 self.waiting.append(said)
         elif isinstance(said, Ignored):
             self._note(said)
+        elif isinstance(said, Release):
+            if self._wire.memory is not None:
+                self._wire.memory.release(said.id)
         else:
             self.obey(said)
 

@@ -28,7 +28,7 @@ def perform(call: Call, replies: Replies, watch: Watch) -> None:
             else:
                 run_batch(call, call.batch, replies, watch)
             return
-        result = call.command.function(**call.command.arguments.decode(call.args))
+        result = call.command.function(**call.arguments())
         if call.command.is_stream:
             result = {"items": send_items(result, call, replies, watch)}
         replies.succeed(call, result)
@@ -51,7 +51,7 @@ async def perform_async(call: Call, replies: Replies, watch: LoopWatch) -> None:
         task = asyncio.current_task()
         assert task is not None
         call.interrupt = task.cancel
-        result = call.command.function(**call.command.arguments.decode(call.args))
+        result = call.command.function(**call.arguments())
         if call.command.is_stream:
             result = {"items": await send_async_items(result, call, replies, watch)}
         else:

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from bridge.call import Call
+from bridge.memory import Memory
 from bridge.messages import Failure, Item, failure, success, to_json
 from bridge.registry import Tally
 from bridge.sender import ResultTooLarge, Sender
@@ -18,8 +19,9 @@ SHORT = 100
 class Replies:
     """What a bridge answers. `sender` may be replaced by one that is shared among threads."""
 
-    def __init__(self, sender: Sender, tally: Tally) -> None:
+    def __init__(self, sender: Sender, tally: Tally, memory: Memory | None = None) -> None:
         self.sender = sender
+        self._memory = memory
         self._tally = tally
 
     def send(self, message: Struct) -> None:
@@ -34,15 +36,20 @@ class Replies:
         if call.base is not None and isinstance(result, dict):
             result = {**call.base, **result}
         told = call.context
-        self.sender.send(
-            success(
-                call.id,
-                result,
-                define=told.define,
-                forget=told.forget,
-                forget_all=told.forget_all,
-            )
+        make = success if self._memory is None else self._memory.success
+        reply = make(
+            call.id,
+            result,
+            define=told.define,
+            forget=told.forget,
+            forget_all=told.forget_all,
         )
+        try:
+            self.sender.send(reply)
+        except ResultTooLarge:
+            if self._memory is not None:
+                self._memory.release(call.id)
+            raise
 
     def item(self, call: Call, item: object) -> None:
         """Send one item of a stream."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from bridge.messages import ANONYMOUS, Definition, Failure, args_object, failure
+from bridge.messages import ANONYMOUS, NULL, Definition, Failure, args_object, failure
+from bridge.messages.memory import RELEASE
 
 _NONE = Raw(b"")
 _NULL = Raw(b"null")
@@ -27,6 +28,7 @@ class Frame(Struct):
     forget_sessions: list[str] = []
     forget: list[str] = []
     define: list[Definition] = []
+    memory: Raw = NULL
 
 
 class Request(Struct, eq=False):
@@ -64,13 +66,19 @@ class Credit(Struct):
     items: _Count
 
 
+class Release(Struct):
+    """The values in memory of the reply to that call have been read."""
+
+    id: int
+
+
 class Ignored(Struct):
     """A request without a reply that cannot be obeyed, and why."""
 
     why: str
 
 
-Control = Cancel | Credit | Ignored
+Control = Cancel | Credit | Release | Ignored
 
 
 class _Unnumbered(Struct):
@@ -86,9 +94,10 @@ class _SessionArgs(Struct):
 _decode_frame = msgspec.json.Decoder(Frame).decode
 _decode_unnumbered = msgspec.json.Decoder(_Unnumbered).decode
 _decode_session = msgspec.json.Decoder(_SessionArgs).decode
-_decode_control: dict[str, msgspec.json.Decoder[Cancel] | msgspec.json.Decoder[Credit]] = {
+_decode_control: dict[str, msgspec.json.Decoder[Any]] = {
     "$cancel": msgspec.json.Decoder(Cancel),
     "$credit": msgspec.json.Decoder(Credit),
+    RELEASE: msgspec.json.Decoder(Release),
 }
 
 
@@ -130,7 +139,8 @@ def _read_control(payload: bytes) -> Control | None:
     if decoder is None:
         return Ignored(f"{name!r} is not known here")
     try:
-        return decoder.decode(said.args)
+        control: Control = decoder.decode(said.args)
+        return control
     except (ValueError, RecursionError) as error:
         return Ignored(f"{name}: {error}")
 

@@ -46,6 +46,7 @@ class _PingArgs(Struct):
     initialization: Any = False
     options: msgspec.Raw = msgspec.Raw(b"{}")
     concurrency: Annotated[int, Meta(ge=1)] | None = None
+    memory: Any = None
 
 
 _decode_ping = msgspec.json.Decoder(_PingArgs).decode
@@ -74,7 +75,7 @@ class Server:
         self._bridge = bridge
         self._wire = wire
         self._identity = identity
-        self._replies = Replies(wire, bridge.tally)
+        self._replies = Replies(wire, bridge.tally, wire.memory)
         self._intake = Intake(wire, stop)
         self._serial = SerialRunner(self._intake, self._replies)
         self._concurrent: ConcurrentRunner | None = None
@@ -174,6 +175,8 @@ class Server:
             "worker_id": self._identity.worker_id,
             "capabilities": self._bridge.capabilities,
         }
+        if ping.initialization and self._wire.memory is not None:
+            now |= self._wire.memory.agree(ping.memory, self._bridge.capabilities)
         self._answer_builtin(request, now)
         if ping.initialization and (ping.concurrency or 1) > self._concurrency == 1:
             self._concurrency = ping.concurrency or 1
@@ -214,4 +217,6 @@ class Server:
             request.credit,
             request.cancelled,
             base,
+            memory=self._wire.memory,
+            table=request.frame.memory,
         )

@@ -6,6 +6,7 @@ import os
 import select
 
 from bridge.frames import FrameDecoder
+from bridge.memory import Memory
 from bridge.sender import Sender
 
 _READ_SIZE = 64 * 1024
@@ -15,8 +16,11 @@ _READ_SIZE = 64 * 1024
 class Wire(Sender):
     """Blocking frames over one pair of descriptors."""
 
-    def __init__(self, read_fd: int, write_fd: int, max_frame_bytes: int) -> None:
+    def __init__(
+        self, read_fd: int, write_fd: int, max_frame_bytes: int, memory: Memory | None = None
+    ) -> None:
         super().__init__(write_fd, max_frame_bytes)
+        self.memory = memory
         self.read_fd = read_fd
         self._decoder = FrameDecoder(max_frame_bytes)
         self.next_payload = self._decoder.next

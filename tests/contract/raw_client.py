@@ -9,6 +9,7 @@ import select
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,13 +17,20 @@ from typing import Any, Self
 class RawClient:
     """Speaks the wire to `python -m bridge TARGET ...` over its stdin and stdout."""
 
-    def __init__(self, target: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        target: str,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bridge", target, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **(env or {})},
+            pass_fds=pass_fds,
         )
         self.last_id = 0
         self._received = bytearray()

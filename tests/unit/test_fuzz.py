@@ -248,6 +248,7 @@ class Sent(Wire):
     """A wire that keeps what is sent, encoded as it would be."""
 
     read_fd = 0
+    memory = None
     max_frame_bytes = DEFAULT_MAX_FRAME_BYTES
 
     def __init__(self) -> None:
