@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bridge.messages import ANONYMOUS, NULL, Reply
+from bridge.messages.memory.arrays import hook
 from bridge.messages.secrets import Secrets
 from pool.calls import Prepared
 from pool.errors import PoolError, ResultTypeError
@@ -97,11 +98,11 @@ def _one(data: Raw, told: _Told | None, command: str, result_type: Any, secrets:
 
 @lru_cache(maxsize=256)
 def _cached_list_decoder(item_type: Any) -> Any:
-    return msgspec.json.Decoder(list[item_type]).decode
+    return msgspec.json.Decoder(list[item_type], dec_hook=hook).decode
 
 
 def _list_decoder(item_type: Any) -> Any:
     try:
         return _cached_list_decoder(item_type)
     except TypeError:  # a type that cannot be hashed
-        return msgspec.json.Decoder(list[item_type]).decode
+        return msgspec.json.Decoder(list[item_type], dec_hook=hook).decode

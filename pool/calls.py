@@ -14,6 +14,7 @@ from bridge.messages import (
     Unsendable,
     to_json,
 )
+from bridge.messages.memory.large import Large, large_members, without
 from bridge.messages.names import LARGE, may_name
 from pool.errors import RequestError
 from pool.sessions import NO_NEWS, News
@@ -29,6 +30,8 @@ class Prepared(msgspec.Struct, frozen=True):
     """Items that a stream may send before it is granted more; None is no limit."""
     size: int | None = None
     """How many calls it is, if it is a batch: `args` is then an array."""
+    large: tuple[Large, ...] = ()
+    """Arguments that `args` lacks: how they are sent depends on the worker."""
 
 
 def prepare(command: str, args: object, session: str | None, max_frame_bytes: int) -> Prepared:
@@ -39,17 +42,21 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
     """
     if command not in _names:
         _learn_name(command)
-    encoded = encode_args(command, args)
+    large = large_members(args)
+    encoded = encode_args(command, without(args, large) if large else args)
     if session is None and not _names_session(encoded):
         session = ANONYMOUS
     else:
         session, encoded = _in_session(command, encoded, session)
-    if len(encoded) > max_frame_bytes:
+    size = len(encoded)
+    if large:
+        size = max(size, sum(value.size for value in large))
+    if size > max_frame_bytes:
         raise RequestError(
-            f"{command}: the arguments take {len(encoded)} bytes, more than "
+            f"{command}: the arguments take {size} bytes, more than "
             f"max_frame_bytes={max_frame_bytes}; send less, or raise the limit"
         )
-    return Prepared(command, encoded, session)
+    return Prepared(command, encoded, session, None, None, large)
 
 
 _names: dict[str, bytes] = {}
@@ -137,22 +144,24 @@ def _with_session(encoded: bytes, session: str) -> bytes:
 
 
 def request_frame(
-    call_id: int, prepared: Prepared, news: News, max_frame_bytes: int
+    call_id: int, prepared: Prepared, news: News, max_frame_bytes: int, memory: Raw = NULL
 ) -> tuple[bytes, ...]:
     """The frame of a request in pieces, so that long arguments are not copied.
 
     Raises `FrameTooLarge`.
     """
-    if len(prepared.args) <= LONG or news is not NO_NEWS or prepared.credit is not None:
-        return (encode(encode_request(call_id, prepared, news), max_frame_bytes),)
+    is_long = len(prepared.args) > LONG
+    if not is_long or news is not NO_NEWS or prepared.credit is not None or memory is not NULL:
+        payload = encode_request(call_id, prepared, news, memory)
+        return (encode(payload, max_frame_bytes),)
     empty = encode_request(call_id, structs.replace(prepared, args=b""), news)
     length = len(empty) + len(prepared.args)
     return header(length, max_frame_bytes) + empty[:-1], prepared.args, b"}"
 
 
-def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:
-    """The payload of a request frame."""
-    if news is NO_NEWS and prepared.credit is None:
+def encode_request(call_id: int, prepared: Prepared, news: News, memory: Raw = NULL) -> bytes:
+    """The payload of a request frame; `memory` tells where the arguments are that it lacks."""
+    if news is NO_NEWS and prepared.credit is None and memory is NULL:
         name = _names.get(prepared.command) or to_json(prepared.command)
         if prepared.size is not None:
             return b'{"id":%d,"command":%b,"batch":%b}' % (call_id, name, prepared.args)
@@ -168,5 +177,6 @@ def encode_request(call_id: int, prepared: Prepared, news: News) -> bytes:
             forget=news.forget,
             define=news.define,
             credit=prepared.credit,
+            memory=memory,
         )
     )

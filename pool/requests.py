@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from bridge.messages import ANONYMOUS, Reply, to_json
+from bridge.messages.memory import RELEASE
 from pool.calls import Prepared
 
 
@@ -16,9 +17,19 @@ def internal(command: str, args: Mapping[str, Any] | None = None) -> Prepared:
     return Prepared(command, to_json(args or {}), ANONYMOUS)
 
 
-def handshake(worker: str, options: Mapping[str, Any] | None, concurrency: int) -> Prepared:
-    """The first request: the worker is ready when it answers with success."""
+def handshake(
+    worker: str,
+    options: Mapping[str, Any] | None,
+    concurrency: int,
+    memory: Sequence[str] = (),
+) -> Prepared:
+    """The first request: the worker is ready when it answers with success.
+
+    `memory` are the types of values that the pool takes from the worker's memory.
+    """
     args: dict[str, Any] = {"initialization": True, "worker_id": worker}
+    if memory:
+        args["memory"] = memory
     if concurrency > 1:
         args["concurrency"] = concurrency
     if options is not None:
@@ -40,6 +51,11 @@ def credit(call_id: int, items: int) -> bytes:
     return b'{"command":"$credit","args":{"id":%d,"items":%d}}' % (call_id, items)
 
 
+def release(call_id: int) -> bytes:
+    """The payload that says that the values of a reply have been read; it has no reply."""
+    return b'{"command":"%b","args":{"id":%d}}' % (RELEASE.encode(), call_id)
+
+
 def catch_up(session: str) -> Prepared:
     """A request that only carries news of a session."""
     return Prepared("ping", to_json({"session_id": session}), session)
@@ -53,11 +69,29 @@ class _Described(msgspec.Struct):
     capabilities: list[str] = []
 
 
+class _WithMemory(_Described):
+    memory: list[str] = []
+
+
+D = TypeVar("D", bound=_Described)
+
+
 def capabilities(reply: Reply) -> list[str]:
     """What the handshake's result lists; a foreign bridge lists nothing, or anything."""
+    described = _described(reply, _Described)
+    return described.capabilities if described else []
+
+
+def memory_types(reply: Reply) -> list[str]:
+    """The types of values that the bridge takes from its worker's memory."""
+    described = _described(reply, _WithMemory)
+    return described.memory if described and "memory" in described.capabilities else []
+
+
+def _described(reply: Reply, type_: type[D]) -> D | None:
     if len(memoryview(reply.result)) > MAX_HANDSHAKE:
-        return []
+        return None
     try:
-        return msgspec.json.decode(reply.result, type=_Described).capabilities
+        return msgspec.json.decode(reply.result, type=type_)
     except (ValueError, RecursionError):
-        return []
+        return None

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from bridge.messages import MAX_ERROR_DETAILS, MAX_ERROR_TEXT, NULL, Reply
+from bridge.messages.memory.arrays import hook
 from bridge.messages.secrets import Secrets
 from pool.errors import RemoteError, ResultTypeError
+from pool.filled import Filled, decode_filled, plain_filled
 from pool.quotes import excerpt
 
 MAX_ERROR_TYPE = 200
@@ -36,14 +38,14 @@ _decode_any = msgspec.json.Decoder().decode
 
 @lru_cache(maxsize=256)
 def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type_)
+    return msgspec.json.Decoder(type_, dec_hook=hook)
 
 
 def _decode_as(raw: Raw, type_: Any) -> Any:
     try:
         decoder = _decoder(type_)
     except TypeError:  # a type that cannot be hashed
-        decoder = msgspec.json.Decoder(type_)
+        decoder = msgspec.json.Decoder(type_, dec_hook=hook)
     return decoder.decode(raw)
 
 
@@ -58,13 +60,16 @@ def result_of(reply: Reply, command: str, result_type: Any, secrets: Secrets) ->
         raise remote_error(*said, secrets)
     raw = reply.result
     try:
+        if type(reply) is Filled:
+            return decode_filled(reply, result_type, _decode_as)
         if reply.raw_wrapped is not NULL and reply.wrapped:
             raw = _decode_as(raw, dict[str, Raw]).get("value", Raw(b"null"))
         return _decode_any(raw) if result_type is Any else _decode_as(raw, result_type)
     except (ValueError, RecursionError) as error:
         why = excerpt(secrets, str(error))  # which may quote a value
         text = f"the result of {command} is not a {result_type}: {why}"
-        raise ResultTypeError(text, _plain(raw)) from None
+        plain = plain_filled(reply) if type(reply) is Filled else _plain(raw)
+        raise ResultTypeError(text, plain) from None
 
 
 def item_of(data: Raw, command: str, result_type: Any, secrets: Secrets) -> Any:

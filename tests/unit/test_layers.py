@@ -41,6 +41,7 @@ PURE = {
     "pool.config",
     "pool.definitions",
     "pool.errors",
+    "pool.filled",
     "pool.ledger",
     "pool.ledger.idle",
     "pool.ledger.life",
