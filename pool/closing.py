@@ -37,6 +37,8 @@ async def bury(launched: Launched) -> None:
     await _exits_within(launched.process, REAP_WAIT)
     launched.link.close()
     launched.stderr.close()
+    if launched.memory is not None:
+        launched.memory.close()
 
 
 async def _exits_within(process: Process, seconds: float) -> bool:

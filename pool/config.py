@@ -137,7 +137,7 @@ class PoolConfig:
     Python 3.11. Beyond it Python raises `MemoryError`; a library may crash. All that is reserved
     or mapped counts, used or not: 8 MiB for a thread's stack, with CUDA more than there is."""
     max_open_files: int | None = None
-    """Descriptors (RLIMIT_NOFILE), at least 32: our bridge has 8. Beyond it, `OSError`."""
+    """Descriptors (RLIMIT_NOFILE), at least 32: our bridge has 10. Beyond it, `OSError`."""
     cpu_threads: int | None = None
     """Threads of numeric libraries (OpenMP, OpenBLAS, MKL, numexpr, Rayon ...), told to them by
     their variables before anything is imported. The parent's own variables do not count, those

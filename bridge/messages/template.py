@@ -9,8 +9,9 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct, json
 
-FORK_FDS = 4
-"""Descriptors that come with `Fork`: requests, replies, stderr, the worker's lifeline."""
+FORK_FDS = 6
+"""Descriptors that come with `Fork`: requests, replies, stderr, the worker's lifeline, and, where
+the kernel makes such files, the two of its memory."""
 
 
 MAX_ORDER = 2**32 - 1
@@ -37,10 +38,14 @@ class Load(Struct, tag="load"):
 
 
 class Fork(Struct, tag="fork"):
-    """Pool to template: make a worker. `number` is the pool's own for this request."""
+    """Pool to template, with `fds` descriptors: make a worker.
+
+    `number` is the pool's own for this request.
+    """
 
     number: int
     worker: str
+    fds: int
 
 
 class ImportCost(Struct):

@@ -14,6 +14,7 @@ import signal
 from typing import NoReturn
 
 from bridge.lifeline import hold
+from bridge.memory import Memory
 from bridge.messages.template import (
     Exited,
     Fork,
@@ -28,7 +29,7 @@ from bridge.registry import Bridge, Tally
 from bridge.serve import Identity
 from bridge.stdio import take_stdio
 from bridge.template.control import Control
-from bridge.template.forking import Place, leave, settle
+from bridge.template.forking import Place, leave, place_of, settle
 from bridge.template.loading import Loading, Unloadable
 from bridge.template.safety import hazards, open_descriptors
 from bridge.wire import Wire
@@ -89,7 +90,7 @@ class Template:
 
     def _make_worker(self, bridge: Bridge, order: Fork, max_frame_bytes: int) -> None:
         dangers = self._hazards()
-        place = Place(order.worker, *self._control.take_fds())
+        place = place_of(order.worker, self._control.take_fds(order.fds))
         try:
             if dangers:
                 self._control.send(Refused(order.number, dangers))
@@ -117,7 +118,8 @@ class Template:
             os.close(fd)
         bridge.tally = Tally()
         stop = catch_signals()
-        wire = Wire(place.requests, place.replies, max_frame_bytes)
+        memory = Memory(place.memory, max_frame_bytes) if place.memory else None
+        wire = Wire(place.requests, place.replies, max_frame_bytes, memory)
         return serve_bridge(lambda: bridge, wire, stop, Identity("pool-worker", place.worker))
 
     def _reap(self, pidfd: int) -> None:

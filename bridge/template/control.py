@@ -58,9 +58,9 @@ class Control:
         self._decoder.feed(data)
         return bool(data)
 
-    def take_fds(self) -> list[int]:
+    def take_fds(self, count: int) -> list[int]:
         """The descriptors that came with the message that was read last."""
-        taken, self._fds = self._fds[:FORK_FDS], self._fds[FORK_FDS:]
+        taken, self._fds = self._fds[:count], self._fds[count:]
         return taken
 
     def send(self, message: FromTemplate, *fds: int) -> None:

@@ -9,7 +9,7 @@ import random
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -26,10 +26,17 @@ class Place:
     replies: int
     stderr: int
     lifeline: int
+    memory: tuple[int, ...] = ()
 
     @property
-    def fds(self) -> tuple[int, int, int, int]:
-        return (self.requests, self.replies, self.stderr, self.lifeline)
+    def fds(self) -> tuple[int, ...]:
+        return (self.requests, self.replies, self.stderr, self.lifeline, *self.memory)
+
+
+def place_of(worker: str, fds: Sequence[int]) -> Place:
+    """What a worker is given; its memory, if there is any, comes last."""
+    requests, replies, stderr, lifeline, *memory = fds
+    return Place(worker, requests, replies, stderr, lifeline, tuple(memory))
 
 
 def settle(place: Place) -> None:

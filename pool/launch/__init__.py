@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.messages.secrets import Secrets
+from pool.large import Memory
 
 
 class Process(Protocol):
@@ -109,13 +110,15 @@ class Stderr(Protocol):
 class Launched:
     """A child that has been started and not yet spoken to.
 
-    `generation` counts the validations that succeeded before it was started.
+    `generation` counts the validations that succeeded before it was started. `memory` is
+    there if the child was given the other end of it.
     """
 
     process: Process
     link: Link
     stderr: Stderr
     generation: int
+    memory: Memory | None = None
 
 
 class Launcher(Protocol):

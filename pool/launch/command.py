@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import site
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,11 @@ def worker_command(config: PoolConfig, worker: str, lifeline_fd: int) -> list[st
     if config.max_frame_bytes != frames.DEFAULT_MAX_FRAME_BYTES:
         command += ["--max-frame-bytes", str(config.max_frame_bytes)]
     return command
+
+
+def memory_arguments(fds: Sequence[int]) -> list[str]:
+    """What tells our bridge of the memory that it is given, if it is."""
+    return ["--memory-fds", *map(str, fds)] if fds else []
 
 
 def template_command(config: PoolConfig, lifeline_fd: int) -> list[str]:

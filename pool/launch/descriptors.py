@@ -8,12 +8,16 @@ lose its lifeline. So they are closed there, at once.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
 import struct
 import termios
 import threading
+
+_NOEXEC_SEAL = 8
+"""MFD_NOEXEC_SEAL, of Linux 6.3 and later, which logs that it is missing (memfd_create(2))."""
 
 _lock = threading.Lock()
 _open: set[int] = set()
@@ -35,6 +39,29 @@ def open_socket_pair() -> tuple[int, int]:
         ends = (pair[0].detach(), pair[1].detach())
         _open.update(ends)
     return ends
+
+
+def open_memory() -> int:
+    """Return a file in memory that has no name; forked children do not keep it.
+
+    Raises `OSError` where the kernel makes none.
+    """
+    with _lock:
+        fd = _new_memory()
+        _open.add(fd)
+    return fd
+
+
+def _new_memory() -> int:
+    try:
+        fd = os.memfd_create("bridgepool", os.MFD_CLOEXEC | _NOEXEC_SEAL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return os.memfd_create("bridgepool", os.MFD_CLOEXEC)  # which lets nobody seal it
+    # Whoever else has it could forbid us to write or to shorten it.
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL)
+    return fd
 
 
 def arrived(fd: int) -> int:

@@ -17,6 +17,7 @@ from pool.launch import Launched
 from pool.launch.command import interpreter
 from pool.launch.descriptors import close_end, open_pipe
 from pool.launch.forked import ForkedProcess
+from pool.launch.handover import new_memory
 from pool.launch.limits import apply_limits, limit_problems
 from pool.launch.loading import load_template, start_template
 from pool.launch.spawn import SpawnLauncher
@@ -166,14 +167,18 @@ class ForkLauncher:
             stderr_r, stderr_w = _open(ours, theirs)
             line_r, line_w = open_pipe()
             theirs.callback(close_end, line_r)
+            memory = new_memory(self._config.max_frame_bytes)
             given = [requests_r, replies_w, stderr_w, line_r]
+            if memory is not None:
+                ours.callback(memory.close)
+                given += memory.fds
             process = await template.fork(worker, given, line_w)
             await self._limit(process)
             ours.pop_all()
         ends = PipeEnds(replies_r, requests_w)
         link = PipeLink(ends, self._config.max_frame_bytes, self.secrets)
         stderr = Output(stderr_r, self.secrets, log_lines_of(worker))
-        return Launched(process, link, stderr, generation)
+        return Launched(process, link, stderr, generation, memory)
 
     async def _limit(self, process: ForkedProcess) -> None:
         # Before anything is sent to it, and not in the template: that one needs descriptors and

@@ -13,6 +13,7 @@ from bridge.messages.secrets import Secrets
 from pool.clock import move_on_after
 from pool.config import PoolConfig
 from pool.ends import PipeEnds
+from pool.large import Memory
 from pool.launch import Launched
 from pool.launch.command import (
     check_command,
@@ -21,6 +22,7 @@ from pool.launch.command import (
     worker_environment,
 )
 from pool.launch.descriptors import close_end
+from pool.launch.handover import new_memory
 from pool.launch.limits import apply_limits, limit_problems
 from pool.launch.starter import Starter
 from pool.link import PipeLink
@@ -61,12 +63,17 @@ class SpawnLauncher:
             lambda fd: worker_command(self._config, worker, fd),
             self._environment,
             limit=partial(apply_limits, self._config),
+            open_memory=self._open_memory,
         )
         process = started.watch()
         ends = PipeEnds(started.stdout, started.stdin)
         link = PipeLink(ends, self._config.max_frame_bytes, self.secrets)
         stderr = Output(started.stderr, self.secrets, log_lines_of(worker))
-        return Launched(process, link, stderr, generation)
+        return Launched(process, link, stderr, generation, started.memory)
+
+    def _open_memory(self) -> Memory | None:
+        """A foreign executable has no use for it."""
+        return new_memory(self._config.max_frame_bytes) if self._config.argv is None else None
 
     async def aclose(self) -> None:
         self._starter.close()

@@ -11,6 +11,8 @@ from subprocess import Popen
 
 import anyio
 
+from pool.large import Memory
+from pool.launch.command import memory_arguments
 from pool.launch.descriptors import close_end, open_pipe
 from pool.launch.lifeline import guard
 from pool.launch.process import ChildProcess
@@ -20,6 +22,9 @@ Command = Callable[[int], list[str]]
 
 OpenStdin = Callable[[], tuple[int, int]]
 """Returns the child's end and ours."""
+
+OpenMemory = Callable[[], Memory | None]
+"""Makes the memory of a worker, which the child is given too."""
 
 Limit = Callable[[int], None]
 """Limits the process of that number; raises `OSError` if that is impossible."""
@@ -34,6 +39,7 @@ class Started:
     stdout: int
     stderr: int
     lifeline: int
+    memory: Memory | None = None
 
     def watch(self) -> ChildProcess:
         """Watch the process from here on; its lifeline is let go when it has been reaped."""
@@ -50,6 +56,8 @@ class Started:
         self.popen.kill()
         for fd in (self.stdin, self.stdout, self.stderr, self.lifeline):
             close_end(fd)
+        if self.memory is not None:
+            self.memory.close()
         self.popen.wait()
 
 
@@ -65,6 +73,7 @@ class Starter:
         environment: dict[str, str],
         open_stdin: OpenStdin = open_pipe,
         limit: Limit | None = None,
+        open_memory: OpenMemory = lambda: None,
     ) -> Started:
         """Start a process in a session of its own; raise `OSError` if that is impossible.
 
@@ -72,7 +81,7 @@ class Starter:
         """
         loop = asyncio.get_running_loop()
         starting = loop.run_in_executor(
-            self._threads, _start, command, environment, open_stdin, limit
+            self._threads, _start, command, environment, open_stdin, limit, open_memory
         )
         try:
             return await asyncio.shield(starting)
@@ -89,20 +98,28 @@ class Starter:
 
 
 def _start(
-    command: Command, environment: dict[str, str], open_stdin: OpenStdin, limit: Limit | None
+    command: Command,
+    environment: dict[str, str],
+    open_stdin: OpenStdin,
+    limit: Limit | None,
+    open_memory: OpenMemory,
 ) -> Started:
     with ExitStack() as undo:
         stdin_r, stdin_w = _open(open_stdin, undo)
         (stdout_r, stdout_w), (stderr_r, stderr_w), (line_r, line_w) = (
             _open(open_pipe, undo) for _ in range(3)
         )
+        memory = open_memory()
+        if memory is not None:
+            undo.callback(memory.close)
+        given = memory.fds if memory is not None else ()
         popen = Popen(
-            command(line_r),
+            [*command(line_r), *memory_arguments(given)],
             stdin=stdin_r,
             stdout=stdout_w,
             stderr=stderr_w,
             env=environment,
-            pass_fds=(line_r,),
+            pass_fds=(line_r, *given),
             start_new_session=True,
         )
         undo.callback(popen.wait)
@@ -115,7 +132,7 @@ def _start(
         undo.pop_all()
     for fd in (stdin_r, stdout_w, stderr_w, line_r):
         close_end(fd)
-    return Started(popen, stdin_w, stdout_r, stderr_r, line_w)
+    return Started(popen, stdin_w, stdout_r, stderr_r, line_w, memory)
 
 
 def _open(open_ends: OpenStdin, undo: ExitStack) -> tuple[int, int]:

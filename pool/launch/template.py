@@ -123,7 +123,7 @@ class Template:
         number = next(self._numbers)
         asked = self._asked[number] = _Asked(self._loop.create_future(), lifeline)
         try:
-            self._order(Fork(number, worker), fds)
+            self._order(Fork(number, worker, len(fds)), fds)
             await self._wait_for(asked.answer)
             return await asked.answer
         except BaseException:

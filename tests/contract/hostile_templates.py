@@ -52,9 +52,8 @@ class Liar:
             self.control.send(Loaded())
             while self.control.read():
                 order = self.control.next()
-                fds = self.control.take_fds()
                 if isinstance(order, Fork):
-                    lie(order.number, fds)
+                    lie(order.number, self.control.take_fds(order.fds))
             os._exit(0)
         lie()
         while True:

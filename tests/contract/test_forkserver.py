@@ -73,8 +73,9 @@ async def test_a_worker_has_its_own_descriptors_and_no_others() -> None:
     async with make_pool(size=3) as pool:
         for told in await ask_each(pool, 3, "descriptors"):
             kinds = sorted(name.partition(":")[0] for name in told.values())
-            # Null, stderr twice; the wire, the lifeline, both ends of the stop signal's pipe.
-            assert kinds == ["/dev/null", *["pipe"] * 7]
+            # Null, stderr twice; the wire, the lifeline, both ends of the stop signal's pipe;
+            # requests and results in memory.
+            assert kinds == ["/dev/null", *["/memfd"] * 2, *["pipe"] * 7]
 
 
 async def test_no_two_workers_draw_the_same_random_numbers() -> None:
