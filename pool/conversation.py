@@ -7,14 +7,16 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from bridge.frames import FrameTooLarge, encode
-from bridge.messages import HANDSHAKE_ID, Reply
+from bridge.messages import HANDSHAKE_ID, NULL, Reply
 from bridge.messages.secrets import Secrets
 from pool.calls import Prepared, request_frame
 from pool.clock import Alarm, Clock
 from pool.errors import RequestError
 from pool.inflight import NEVER, Call
+from pool.large import Memory, outgoing
 from pool.launch import Link
 from pool.quotes import quote
+from pool.requests import release
 from pool.results import decode_reply
 from pool.sessions import NO_NEWS, News
 from pool.slots import Slot
@@ -53,9 +55,16 @@ class Conversation:
     """All calls on one link, the unanswered ones with one alarm for all of them."""
 
     def __init__(
-        self, link: Link, max_frame_bytes: int, secrets: Secrets, clock: Clock, partner: Partner
+        self,
+        link: Link,
+        max_frame_bytes: int,
+        secrets: Secrets,
+        clock: Clock,
+        partner: Partner,
+        memory: Memory | None = None,
     ) -> None:
         self._link = link
+        self._memory = memory
         self._max_frame_bytes = max_frame_bytes
         self._secrets = secrets
         self._clock = clock
@@ -83,9 +92,13 @@ class Conversation:
         """Write a request; raise `RequestError`, and write nothing, if it is too large."""
         number = self._next_id
         self._secrets.learn_arguments(prepared.args)
+        rest, memory = prepared, NULL
+        if prepared.large:
+            rest, memory = outgoing(self._memory, number, prepared)
         try:
-            frame = request_frame(number, prepared, news, self._max_frame_bytes)
+            frame = request_frame(number, rest, news, self._max_frame_bytes, memory)
         except FrameTooLarge as error:
+            self._forget_arguments(number, prepared)
             raise RequestError(f"{prepared.command}: the request is a {error}") from None
         call = make(number, prepared, slot, self._loop, self._partner.given_up)
         self._next_id = number + 1
@@ -96,6 +109,10 @@ class Conversation:
             write(piece)
         call.ends_at = self._link.queued
         return call
+
+    def _forget_arguments(self, number: int, prepared: Prepared) -> None:
+        if prepared.large and self._memory is not None:
+            self._memory.answered(number)
 
     def tell(self, payload: bytes) -> None:
         """Write what has no reply."""
@@ -153,10 +170,27 @@ class Conversation:
         if call is None:
             self._unmatched(reply, payload)
             return
+        if reply.memory is not NULL or call.prepared.large:
+            try:
+                reply = self._with_values(call, reply)
+            except ValueError as error:
+                self._calls[call.id] = call
+                self._partner.nonsense(f"it told of a result that cannot be there: {error}")
+                return
         self._strays = 0
         self._partner.answered(call, reply)
         if not call.is_done:
             call.resume(reply)
+
+    def _with_values(self, call: Call, reply: Reply) -> Reply:
+        """Read what the reply has in memory, where somebody waits for it; give all of it back."""
+        self._forget_arguments(call.id, call.prepared)
+        if self._memory is None or reply.memory is NULL:
+            return reply
+        if reply.success and not call.is_done:
+            reply = self._memory.read(reply)
+        self.tell(release(call.id))
+        return reply
 
     def _take_item(self, reply: Reply, payload: bytes) -> None:
         call = self._calls.get(reply.id)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from pool.config import PoolConfig
 from pool.conversation import Conversation
 from pool.errors import CallTimeout, LeaseClosed, PoolError
 from pool.inflight import NEVER, Call
+from pool.large import Memory
 from pool.launch import Link
 from pool.lifecycle import SlotEvent
 from pool.outcomes import outcome_of
@@ -80,6 +81,7 @@ class Exchange:
         secrets: Secrets,
         clock: Clock,
         party: Party,
+        memory: Memory | None = None,
     ) -> None:
         self._config = config
         self._sessions = sessions
@@ -89,7 +91,7 @@ class Exchange:
         self._shares_definitions = False
         self._can_cancel = False
         self.grants_credit = False
-        self.talk = Conversation(link, config.max_frame_bytes, secrets, clock, self)
+        self.talk = Conversation(link, config.max_frame_bytes, secrets, clock, self, memory)
         self.receive = self.talk.receive
 
     def agree(self, capabilities: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from bridge.messages.memory.large import large_in, large_members
 from pool.batch import BatchCall, Failed, nothing_told, outcomes_of, prepare_batch
 from pool.batching import MOST_BYTES, BatchSize
 from pool.calls import encode_args
@@ -135,6 +136,7 @@ class Mapping:
         while True:
             try:
                 result = await self._call(item)
+                self._batches = self._batches and not large_in(result)
                 self._size.took(1, self._supervisor.clock.now() - started)
                 return result
             except PoolSaturated as error:
@@ -148,6 +150,9 @@ class Mapping:
 
     def _encode(self, items: list[object]) -> list[bytes] | None:
         """The arguments of a batch; None if they cannot be in one."""
+        if any(map(large_members, items)):
+            self._batches = False  # what is large goes faster by itself
+            return None
         try:
             encoded = [encode_args(self._command, item) for item in items]
         except RequestError:

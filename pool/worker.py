@@ -20,7 +20,7 @@ from pool.ledger.recycling import Term
 from pool.lifecycle import WorkerEvent, WorkerState
 from pool.postmortem import FAULTS, Remains
 from pool.quotes import excerpt
-from pool.requests import capabilities, handshake
+from pool.requests import capabilities, handshake, memory_types
 from pool.sessions import SessionStore
 from pool.timeouts import Deadline
 
@@ -164,10 +164,13 @@ class Worker(Member):
             self._launcher.secrets,
             self._clock,
             self,
+            launched.memory,
         )
         launched.link.start(exchange.receive, self._lose, self.nonsense)
         launched.process.exited.add_done_callback(lambda _: launched.link.drain())
-        exchange.shake_hands(handshake(self.name, self._config.options, self._config.concurrency))
+        offer = () if launched.memory is None else launched.memory.offer
+        prepared = handshake(self.name, self._config.options, self._config.concurrency, offer)
+        exchange.shake_hands(prepared)
 
     def _conclude(self) -> None:
         """Settle why it ended, now that everything about it is known, and end every call."""
@@ -239,6 +242,8 @@ class Worker(Member):
             return
         able = capabilities(reply)
         self.calls.agree(able)
+        if self._launched is not None and self._launched.memory is not None:
+            self._launched.memory.agree(memory_types(reply))
         if "concurrent" not in able and len(self.slots) > 1:
             self.take_one_at_a_time()
         self.takes_batches = "batch" in able
