@@ -31,9 +31,8 @@ def current_call() -> CallContext:
     return _current.get()
 
 
-def enter_call(call: CallContext) -> None:
-    """Make `call` the one in progress in the current context."""
-    _current.set(call)
+enter_call = _current.set
+"""Makes a call the one in progress in the current context."""
 
 
 def current_session() -> str:

@@ -52,7 +52,11 @@ class Intake:
 
     def read(self) -> None:
         """Read once, and sort what has come; blocks if nothing has."""
-        self.is_at_end = not self._wire.read()
+        payload = self._wire.read()
+        if payload is not None:
+            self._take(payload)
+            return
+        self.is_at_end = self._wire.is_at_end
         while True:
             try:
                 payload = self._wire.next_payload()
@@ -61,11 +65,14 @@ class Intake:
                 continue
             if payload is None:
                 return
-            secrets.learn_arguments(payload)
-            self._sort(read(payload))
+            self._take(payload)
+
+    def _take(self, payload: bytes) -> None:
+        secrets.learn_arguments(payload)
+        self._sort(read(payload))
 
     def _sort(self, said: Request | Failure | Control) -> None:
-        if isinstance(said, (Request, Failure)):
+        if isinstance(said, Request | Failure):
             if not self._is_shut:
                 self.waiting.append(said)
         elif isinstance(said, Ignored):

@@ -54,14 +54,18 @@ class Memory:
             raise ArgumentError(command.name, [problem]) from None
         return command.arguments.decode(args, values)
 
-    def success(self, call_id: int, result: object, **members: Any) -> Success:
+    def large_in(self, result: object) -> tuple[Large, ...]:
+        """The values of a result that are to go out in memory."""
+        large = large_in(result)
+        return tuple(one for one in large if one.type in self._wanted) if large else ()
+
+    def success(
+        self, large: tuple[Large, ...], call_id: int, result: object, **members: Any
+    ) -> Success:
         """The reply of a command that returned, its large values written to memory.
 
         They stay there until `release`. Raises `ResultTooLarge`, and what `to_json` raises.
         """
-        large = tuple(one for one in large_in(result) if one.type in self._wanted)
-        if not large:
-            return success(call_id, result, **members)
         self._check_size(large)
         rest = {} if large[0].at is None else without(result, large)
         reply = success(call_id, rest, **members)

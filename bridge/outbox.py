@@ -41,6 +41,10 @@ class Outbox(Sender):
         if self._size > _PIECE:
             self.flush()
 
+    def put_long(self, *parts: bytes) -> None:
+        """Have a frame leave whose parts are long: nothing may come between them."""
+        self.put(b"".join(parts))
+
     def flush(self) -> None:
         """Write what the loop's thread has sent in this turn."""
         frames, self._frames, self._size = self._frames, [], 0

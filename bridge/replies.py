@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from msgspec import Raw, Struct
 
 from bridge.call import Call
+from bridge.context import CallContext
 from bridge.memory import Memory
-from bridge.messages import Failure, Item, failure, success, to_json
+from bridge.messages import Failure, Item, failure, success, success_parts, to_json
+from bridge.messages.memory.large import Large
 from bridge.registry import Tally
 from bridge.sender import ResultTooLarge, Sender
 
@@ -36,9 +39,18 @@ class Replies:
         if call.base is not None and isinstance(result, dict):
             result = {**call.base, **result}
         told = call.context
-        make = success if self._memory is None else self._memory.success
+        large = () if self._memory is None else self._memory.large_in(result)
+        if not (large or told.define or told.forget or told.forget_all):
+            self.sender.send_parts(*success_parts(call.id, result))
+        else:
+            self._succeed(call.id, result, large, told)
+
+    def _succeed(
+        self, call_id: int, result: Any, large: tuple[Large, ...], told: CallContext
+    ) -> None:
+        make = partial(self._memory.success, large) if self._memory and large else success
         reply = make(
-            call.id,
+            call_id,
             result,
             define=told.define,
             forget=told.forget,
@@ -48,7 +60,7 @@ class Replies:
             self.sender.send(reply)
         except ResultTooLarge:
             if self._memory is not None:
-                self._memory.release(call.id)
+                self._memory.release(call_id)
             raise
 
     def item(self, call: Call, item: object) -> None:

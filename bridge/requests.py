@@ -10,6 +10,7 @@ from msgspec import Meta, Raw, Struct
 
 from bridge.messages import ANONYMOUS, NULL, Definition, Failure, args_object, failure
 from bridge.messages.memory import RELEASE
+from bridge.messages.names import names_session
 
 _NONE = Raw(b"")
 _NULL = Raw(b"null")
@@ -105,7 +106,9 @@ def read(payload: bytes) -> Request | Control | Failure:
     """Read the payload of a frame; a failure is the reply to one that makes no sense."""
     try:
         frame = _decode_frame(payload)
-        args = args_object(frame.args)
+        args = bytes(frame.args)
+        if not args.startswith(b"{"):
+            args = args_object(frame.args)
         session = session_of(args) if frame.batch is None else _session_of_batch(frame.batch)
         return Request(frame.id, frame.command, args, session, frame, frame.credit)
     except (ValueError, RecursionError) as error:
@@ -114,7 +117,7 @@ def read(payload: bytes) -> Request | Control | Failure:
 
 def session_of(args: bytes) -> str:
     """The session that a call's arguments name; raise `ValueError` if that is no text."""
-    if b'"session_id"' not in args:
+    if not names_session(args):
         return ANONYMOUS
     return _decode_session(args).session_id or ANONYMOUS
 

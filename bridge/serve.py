@@ -155,7 +155,8 @@ class Server:
         elif request.command == "shutdown":
             self._shutdown(request)
         else:
-            self._start(request.id, b"{}")
+            if not self._started:
+                self._start(request.id, b"{}")
             self._call(request)
 
     def _ping(self, request: Request) -> None:

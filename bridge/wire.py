@@ -22,6 +22,7 @@ class Wire(Sender):
         super().__init__(write_fd, max_frame_bytes)
         self.memory = memory
         self.read_fd = read_fd
+        self.is_at_end = False
         self._decoder = FrameDecoder(max_frame_bytes)
         self.next_payload = self._decoder.next
         """Returns a payload that has arrived; None if more must be read first. Raises
@@ -34,8 +35,25 @@ class Wire(Sender):
         """Whether `read` would return at once."""
         return bool(self._poll.poll(0))
 
-    def read(self) -> bool:
-        """Read once, all that a pipe holds; False at end of file."""
+    def read(self) -> bytes | None:
+        """Read once; return the payload if that was one frame, as mostly it is.
+
+        Of anything else `next_payload` tells afterwards. Sets `is_at_end` at end of file.
+        """
+        room = self._decoder.vacancy()
+        if room is not None:
+            self._read_into(room)
+            return None
         data = os.read(self.read_fd, _READ_SIZE)
-        self._decoder.feed(data)
-        return bool(data)
+        payload = self._decoder.whole(data)
+        if payload is None:
+            self.is_at_end = not data
+            self._decoder.feed(data)
+        return payload
+
+    def _read_into(self, room: memoryview) -> None:
+        """Read more of a long frame."""
+        with room:
+            count = os.readv(self.read_fd, [room])
+        self.is_at_end = not count
+        self._decoder.fill(count)

@@ -15,7 +15,7 @@ from bridge.messages import (
     to_json,
 )
 from bridge.messages.memory.large import Large, large_members, without
-from bridge.messages.names import LARGE, may_name
+from bridge.messages.names import names_session
 from pool.errors import RequestError
 from pool.sessions import NO_NEWS, News
 
@@ -44,7 +44,7 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
         _learn_name(command)
     large = large_members(args)
     encoded = encode_args(command, without(args, large) if large else args)
-    if session is None and not _names_session(encoded):
+    if session is None and not names_session(encoded):
         session = ANONYMOUS
     else:
         session, encoded = _in_session(command, encoded, session)
@@ -123,12 +123,6 @@ def _in_session(command: str, encoded: bytes, session: str | None) -> tuple[str,
     if session is not None and named is None:
         encoded = _with_session(encoded, session)
     return session or named or ANONYMOUS, encoded
-
-
-def _names_session(encoded: bytes) -> bool:
-    if len(encoded) > LARGE:
-        return may_name(encoded, (b'"session_id"',))
-    return b'"session_id"' in encoded
 
 
 class _SessionArgs(msgspec.Struct):

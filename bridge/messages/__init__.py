@@ -235,6 +235,17 @@ def success(call_id: int | None, value: object, **members: Any) -> Success:
     return Success(call_id, True, Raw(encoded), time.time(), wrapped, **members)
 
 
+def success_parts(call_id: int, value: object) -> tuple[bytes, bytes, bytes]:
+    """The payload of a success reply that tells of nothing else, in pieces: the second is long."""
+    encoded = to_json(value)
+    if encoded.startswith(b"{"):
+        head, tail = b'{"id":%d,"success":true,"result":', b',"timestamp":%f}'
+    else:
+        head = b'{"id":%d,"success":true,"result":{"value":'
+        tail = b'},"timestamp":%f,"wrapped":true}'
+    return head % call_id, encoded, tail % time.time()
+
+
 def failure(
     call_id: int | None,
     error: str,

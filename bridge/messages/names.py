@@ -15,6 +15,8 @@ def may_name(encoded: bytes, endings: tuple[bytes, ...]) -> bool:
 
     Members' names are such texts, and if there is none there is no such member.
     """
+    if len(encoded) < LARGE:
+        return any(ending in encoded for ending in endings)
     quote = -1
     for _ in range(len(encoded) // SPARSE):
         quote = encoded.find(b'"', quote + 1)
@@ -23,3 +25,10 @@ def may_name(encoded: bytes, endings: tuple[bytes, ...]) -> bool:
         if encoded.endswith(endings, 0, quote + 1):
             return True
     return any(ending in encoded for ending in endings)
+
+
+def names_session(encoded: bytes) -> bool:
+    """Whether a call's arguments may name its session."""
+    if len(encoded) < LARGE:
+        return b'"session_id"' in encoded
+    return may_name(encoded, (b'"session_id"',))

@@ -25,6 +25,7 @@ PIECE = 4096
 MOST = 1_000
 """Values remembered of what was kept and of what calls carried, each; the oldest go first."""
 
+_API_KEY = (b'api_key"', b'apiKey"', b'API_KEY"')
 _SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|credential")
 _API_KEY_MEMBER = re.compile(
     rb'"[\w.-]{0,64}(?:api_key|apiKey|API_KEY)"\s*:\s*("[^"\\]*(?:\\.[^"\\]*)*")'
@@ -72,11 +73,11 @@ class Secrets:
 
         Those that end in `api_key`, `apiKey` or `API_KEY`. Next to free without one.
         """
-        # Each call comes through here, twice: three searches cost less than a generator.
-        if len(encoded) > LARGE:
-            found = may_name(encoded, (b'api_key"', b'apiKey"', b'API_KEY"'))
-        else:
+        if len(encoded) < LARGE:
+            # Each call comes through here, twice: three searches cost less than a generator.
             found = b'api_key"' in encoded or b'apiKey"' in encoded or b'API_KEY"' in encoded
+        else:
+            found = may_name(encoded, _API_KEY)
         if found:
             for text in _API_KEY_MEMBER.findall(encoded):
                 self._learn(self._carried, _decoded(text))

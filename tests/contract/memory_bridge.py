@@ -179,7 +179,8 @@ def wrong_place(result: Any) -> None:
 def cut_short() -> bytes:
     """Reply with a value, and cut its file short before anybody can have read it."""
     call = current_call()
-    reply = _memory().success(call.id, bytes(LARGE * 2))
+    result = bytes(LARGE * 2)
+    reply = _memory().success(_memory().large_in(result), call.id, result)
     os.ftruncate(_files()[1], LARGE)
     call.wire.send(reply)
     time.sleep(3600)

@@ -257,6 +257,9 @@ class Sent(Wire):
     def send(self, message: Struct) -> None:
         self.messages.append(to_json(message))
 
+    def send_parts(self, head: bytes, body: bytes, tail: bytes) -> None:
+        self.messages.append(head + body + tail)
+
 
 fuzz_target = Bridge()
 

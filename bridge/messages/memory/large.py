@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 
 from bridge.messages import to_json
 from bridge.messages.memory import LARGE, MAX_NAME, MAX_VALUES, Type
@@ -18,7 +18,7 @@ from bridge.messages.memory.arrays import is_array
 
 SESSION = "session_id"
 
-_NEVER_LARGE = frozenset({str, int, float, bool, NoneType, list, dict, tuple})
+_NEVER_LARGE = frozenset({str, int, float, bool, NoneType, list, dict, tuple, Raw})
 """Types of nearly all arguments, which are not looked at further."""
 
 
