@@ -66,6 +66,10 @@ class Ends(Protocol):
         """Call `action` while there is something to read, end of file included."""
         ...
 
+    def ignore_reading(self) -> None:
+        """Undo `watch_reading`."""
+        ...
+
     def watch_writing(self, action: Callable[[], object]) -> None:
         """Call `action` while the pipe takes more."""
         ...
@@ -111,6 +115,9 @@ class PipeEnds:
 
     def watch_reading(self, action: Callable[[], object]) -> None:
         self._loop.add_reader(self._read_fd, action)
+
+    def ignore_reading(self) -> None:
+        self._loop.remove_reader(self._read_fd)
 
     def watch_writing(self, action: Callable[[], object]) -> None:
         self._loop.add_writer(self._write_fd, action)

@@ -34,6 +34,7 @@ class PipeLink:
         self._secrets = secrets
         self._outbox: deque[bytes | memoryview] = deque()
         self._waits_for_room = False
+        self._is_paused = False
         self._is_wide = False
         self._closing_write = False
         self._on_frame: Callable[[bytes], None] = _nobody
@@ -56,6 +57,16 @@ class PipeLink:
 
     def is_open(self) -> bool:
         return self._reads and not self._ends.has_hung_up()
+
+    def pause_reading(self) -> None:
+        if self._reads and not self._is_paused:
+            self._is_paused = True
+            self._ends.ignore_reading()
+
+    def resume_reading(self) -> None:
+        if self._reads and self._is_paused:
+            self._is_paused = False
+            self._ends.watch_reading(self._read)
 
     def write(self, frame: bytes) -> None:
         self.queued += len(frame)

@@ -73,6 +73,18 @@ class Link(Protocol):
         """Whether the other end is there, as far as is known without reading."""
         ...
 
+    def pause_reading(self) -> None:
+        """Leave what comes in the pipe, so that the child has to wait, until `resume_reading`.
+
+        What has been read is delivered all the same. A child that closes its end
+        meanwhile is noticed when reading goes on, or when its process has ended.
+        """
+        ...
+
+    def resume_reading(self) -> None:
+        """Go on after `pause_reading`; without effect otherwise."""
+        ...
+
     def write(self, frame: bytes) -> None:
         """Send a frame; never blocks, never raises."""
         ...

@@ -13,9 +13,9 @@ from bridge.messages.secrets import Secrets
 from pool.output import log_lines_of
 from pool.testing.agenda import Agenda
 from pool.testing.inbox import Inbox
-from pool.testing.pipes import CAPACITY, UNLIMITED, Pipe
+from pool.testing.pipes import Pipe
 from pool.testing.process import ScriptedProcess, ScriptedStderr
-from pool.testing.script import Request, Script
+from pool.testing.script import Control, Request, Script
 from pool.testing.world import World
 
 _Ts = TypeVarTuple("_Ts")
@@ -24,7 +24,8 @@ _Ts = TypeVarTuple("_Ts")
 class Child:
     """One child: what its script may do, and what a test may look at.
 
-    `requests` are those that it has read; `returncode` is None while it lives.
+    `requests` are those that it has read, `controls` what it was told about them;
+    `returncode` is None while it lives.
     Whatever it does after its end, or where nobody can hear it, does nothing.
     """
 
@@ -32,6 +33,7 @@ class Child:
         self.name = name
         self.script = script
         self.requests: list[Request] = []
+        self.controls: list[Control] = []
         self.returncode: int | None = None
         self.reap_delay = 0.0
         """Seconds from its end until that is reported."""
@@ -39,11 +41,14 @@ class Child:
         """Whether another process holds its pipes open until the group is killed, at the reap."""
         self.process = ScriptedProcess(pid, self._on_sigterm, self._on_sigkill)
         self.stderr = ScriptedStderr(secrets, log_lines_of(name))
-        self.stdin = Pipe(world, CAPACITY)
-        self.stdout = Pipe(world, UNLIMITED)
+        self.stdin = Pipe(world)
+        self.stdout = Pipe(world, takes_all=True)
         self._world = world
         self._agenda = Agenda(world)
-        self._inbox = Inbox(self.stdin, self._on_request, lambda: script.end_of_file(self))
+        self._inbox = Inbox(
+            self.stdin, self._on_request, self._on_control, lambda: script.end_of_file(self)
+        )
+        self._blocked: list[Callable[[], object]] = []
         self._wants_to_read = True
         self._is_killed = False
         self.later(0.0, self._start)
@@ -75,6 +80,10 @@ class Child:
         """Answer that the command failed; `members` such as `error_type` are added."""
         self.send({"id": call_id, "success": False, "error": error, "timestamp": _now(), **members})
 
+    def item(self, call_id: int, data: object) -> None:
+        """Send an item of a stream."""
+        self.send({"id": call_id, "event": "item", "data": data})
+
     def send(self, message: Mapping[str, Any]) -> None:
         """Send any JSON object."""
         self.send_bytes(encode(to_json(message)))
@@ -83,6 +92,16 @@ class Child:
         """Write to stdout what may or may not be frames."""
         if self.stdout.has_writer and self.stdout.has_reader:
             self.stdout.write(data)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a real child would wait here until the pool has read something."""
+        return self.stdout.has_reader and self.stdout.is_full
+
+    def when_read(self, action: Callable[[], object]) -> None:
+        """Call `action` once when the pool has read so much that it is not blocked any more."""
+        self._blocked.append(action)
+        self.stdout.relieved.watch(self._unblock)
 
     def say(self, text: str) -> None:
         """Write to stderr."""
@@ -169,6 +188,16 @@ class Child:
     def _on_request(self, request: Request) -> None:
         self.requests.append(request)
         self.script.requested(self, request)
+
+    def _on_control(self, control: Control) -> None:
+        self.controls.append(control)
+        self.script.told(self, control)
+
+    def _unblock(self) -> None:
+        self.stdout.relieved.ignore()
+        blocked, self._blocked = self._blocked, []
+        for action in blocked:
+            self.later(0.0, action)
 
     def _on_sigterm(self) -> None:
         if self.is_alive:

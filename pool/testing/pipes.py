@@ -15,9 +15,6 @@ CAPACITY = 64 * 1024
 ATOMIC = 4096
 """Linux's PIPE_BUF: bytes that are written whole or not at all."""
 
-UNLIMITED = sys.maxsize
-"""The capacity for a writer that would block, and here need not."""
-
 _READ_SIZE = 64 * 1024
 
 
@@ -58,21 +55,37 @@ class Pipe:
     """Bytes in order, with an end for a reader and one for a writer.
 
     What is written is there at once; that it is there is noticed after a lag.
+    With `takes_all` it is for a writer that would have to wait when it is full, and
+    need not here: then it takes more than its capacity.
     """
 
-    def __init__(self, world: World, capacity: int) -> None:
+    def __init__(self, world: World, *, takes_all: bool = False) -> None:
         self._world = world
-        self._capacity = capacity
+        self._capacity = CAPACITY
+        self._takes_all = takes_all
         self._bytes = bytearray()
         self.has_reader = True
         self.has_writer = True
         self.readable = Readiness(world, lambda: bool(self._bytes) or not self.has_writer)
         self.writable = Readiness(world, lambda: self._room() >= ATOMIC or not self.has_reader)
+        self.relieved = Readiness(world, lambda: not self.is_full or not self.has_reader)
+        """Ready when a pipe of Linux's would take more, whatever this one takes."""
 
     @property
     def held(self) -> int:
         """How many bytes have been written and not read yet."""
         return len(self._bytes)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much is in it as Linux's pipes hold."""
+        return len(self._bytes) > self._capacity - ATOMIC
+
+    def widen(self, capacity: int) -> None:
+        """Have it hold more."""
+        self._capacity = max(self._capacity, capacity)
+        self.writable.stir()
+        self.relieved.stir()
 
     def write(self, data: bytes | memoryview) -> int:
         """Return how many bytes were taken; raises as `Ends.write` does."""
@@ -96,6 +109,7 @@ class Pipe:
         taken = bytes(self._bytes[:size])
         del self._bytes[:size]
         self.writable.stir()
+        self.relieved.stir()
         return taken
 
     def close_reader(self) -> None:
@@ -103,12 +117,14 @@ class Pipe:
         self.has_reader = False
         self.readable.ignore()
         self.writable.stir()
+        self.relieved.stir()
 
     def close_writer(self) -> None:
         assert self.has_writer, "the writing end is closed twice"
         self.has_writer = False
         self.writable.ignore()
+        self.relieved.ignore()
         self.readable.stir()
 
     def _room(self) -> int:
-        return self._capacity - len(self._bytes)
+        return (sys.maxsize if self._takes_all else self._capacity) - len(self._bytes)

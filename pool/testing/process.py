@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.messages.secrets import Secrets
+from pool.ends import WIDE
 from pool.lines import Lines
 from pool.output import KEPT
 from pool.testing.pipes import Pipe
@@ -88,7 +89,8 @@ class ScriptedEnds:
         return len(data)
 
     def widen(self) -> None:
-        """Its pipes hold what they hold."""
+        self._stdin.widen(WIDE)
+        self._stdout.widen(WIDE)
 
     def write(self, data: bytes | memoryview) -> int:
         return self._stdin.write(data)
@@ -101,6 +103,9 @@ class ScriptedEnds:
 
     def watch_reading(self, action: Callable[[], object]) -> None:
         self._stdout.readable.watch(action)
+
+    def ignore_reading(self) -> None:
+        self._stdout.readable.ignore()
 
     def watch_writing(self, action: Callable[[], object]) -> None:
         self._stdin.writable.watch(action)

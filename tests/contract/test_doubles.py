@@ -15,8 +15,8 @@ from typing import Protocol
 import pytest
 
 from bridge.frames import encode
+from pool.ends import WIDE
 from pool.testing import Child, Request, Script, run
-from pool.testing.pipes import CAPACITY
 from tests.contract.sides import LIMIT, Side, real, scripted
 
 HELLO = encode(b'{"id": 1, "command": "hello"}')
@@ -192,8 +192,8 @@ never_reads = Scene(
     write_much_and_kill,
     (
         ["ready", "closed: it closed its end of the pipe"],
-        (len(LARGE) + len(HELLO), CAPACITY),
-        CAPACITY,
+        (len(LARGE) + len(HELLO), WIDE),
+        WIDE,
         -9,
     ),
 )
@@ -318,6 +318,64 @@ closed_by_a_receiver = Scene(
     lambda: OnStart(sends(b"one", b"two")),
     close_while_delivering,
     (0, ["one"]),
+)
+
+
+async def pause_until_it_has_ended(side: Side) -> object:
+    side.start()
+    await side.has_told(1)
+    side.link.pause_reading()
+    side.link.pause_reading()
+    side.link.write(HELLO)
+    code = await side.exit()
+    before = list(side.told)
+    side.link.drain()
+    side.link.resume_reading()
+    return code, before, side.told
+
+
+paused_until_it_has_ended = Scene(
+    "send(b'one'); read(); send(b'two'); send(b'3' * 60000); os._exit(0)",
+    lambda: Answering(sends(b"two", b"3" * 60_000), exits(0)),
+    pause_until_it_has_ended,
+    (0, ["one"], ["one", "two", "3" * 60_000, "closed: it closed its end of the pipe"]),
+)
+
+
+async def pause_and_resume(side: Side) -> object:
+    side.start()
+    await side.has_told(1)
+    side.link.resume_reading()
+    side.link.pause_reading()
+    side.link.write(HELLO)
+    while side.link.is_open():  # noqa: ASYNC110 - what is not read tells no event
+        await asyncio.sleep(0.001)
+    before, lives = list(side.told), not side.process.exited.done()
+    side.link.resume_reading()
+    await side.is_closed()
+    side.link.pause_reading()
+    side.link.resume_reading()
+    return before, lives, side.told
+
+
+class Answering(Passive):
+    """Sends a frame when it starts, and does what it is to do when it is asked."""
+
+    def __init__(self, *acts: Callable[[Child], object]) -> None:
+        self.acts = acts
+
+    def started(self, child: Child) -> None:
+        child.send_bytes(encode(b"one"))
+
+    def requested(self, child: Child, request: Request) -> None:
+        do(*self.acts)(child)
+
+
+paused_and_resumed = Scene(
+    "send(b'one'); read(); send(b'two'); os.close(1); read()",
+    lambda: Answering(sends(b"two"), lambda child: child.close_stdout()),
+    pause_and_resume,
+    (["one"], True, ["one", "two", "closed: it closed its end of the pipe"]),
 )
 
 
