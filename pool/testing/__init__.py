@@ -28,7 +28,7 @@ from pool.testing.misbehaving import Misbehaving
 from pool.testing.obedient import Obedient
 from pool.testing.pool import ScriptedPool
 from pool.testing.running import run
-from pool.testing.script import Request, Script
+from pool.testing.script import Control, Request, Script
 from pool.testing.stuck import Deadlock, Livelock, Stuck
 from pool.testing.vices import Vices
 
@@ -43,6 +43,7 @@ __all__ = [
     "Child",
     "Script",
     "Request",
+    "Control",
     "Obedient",
     "Misbehaving",
     "Vices",

@@ -1,4 +1,4 @@
-"""A scripted child's stdin: bytes in, requests out."""
+"""A scripted child's stdin: bytes in, requests and what is said about them out."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from collections.abc import Callable
 
 from bridge.frames import FrameDecoder
 from pool.testing.pipes import Pipe
-from pool.testing.script import Request
+from pool.testing.script import Control, Request
 
 
 class Inbox:
     """Reads what comes while it listens; what comes otherwise stays in the pipe."""
 
     def __init__(
-        self, pipe: Pipe, on_request: Callable[[Request], None], on_end: Callable[[], None]
+        self,
+        pipe: Pipe,
+        on_request: Callable[[Request], None],
+        on_control: Callable[[Control], None],
+        on_end: Callable[[], None],
     ) -> None:
         self._pipe = pipe
         self._on_request = on_request
+        self._on_control = on_control
         self._on_end = on_end
         self._decoder = FrameDecoder()
         self._is_listening = False
@@ -44,10 +49,16 @@ class Inbox:
     def _deliver(self) -> None:
         # Whoever gets a request may make it leave off in the middle.
         while self._is_listening and (payload := self._decoder.next()) is not None:
-            self._on_request(_request_in(payload))
+            said = _read(payload)
+            if isinstance(said, Request):
+                self._on_request(said)
+            else:
+                self._on_control(said)
 
 
-def _request_in(payload: bytes) -> Request:
+def _read(payload: bytes) -> Request | Control:
     members = json.loads(payload)
-    call_id, command = members.pop("id"), members.pop("command")
-    return Request(call_id, command, members.pop("args", None) or {}, members)
+    command, args = members.pop("command"), members.pop("args", None) or {}
+    if command.startswith("$"):
+        return Control(command, **args)
+    return Request(members.pop("id"), command, args, members)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from bridge.messages import HANDSHAKE_ID
 from pool.testing.bad_calls import BadCalls
-from pool.testing.obedient import Command
+from pool.testing.commands import Command
 from pool.testing.script import Request
 from pool.testing.vices import CALL, CHARACTER, START, Vices
+from pool.testing.work import Work
 
 if TYPE_CHECKING:
     from pool.testing.child import Child
@@ -36,8 +37,10 @@ class Misbehaving(BadCalls):
         commands: Mapping[str, Command] | None = None,
         start_time: float = 0.0,
         call_time: float = 0.0,
+        portion: int | None = None,
+        capabilities: Sequence[str] = (),
     ) -> None:
-        super().__init__(random, slowness, commands, start_time, call_time)
+        super().__init__(random, slowness, commands, start_time, call_time, portion, capabilities)
         self.vices = vices or Vices()
         self.vice_of_start = self.vices.draw_one(random, START)
         self.character = self.vices.draw_some(random, CHARACTER)
@@ -53,7 +56,9 @@ class Misbehaving(BadCalls):
             case "slow_start":
                 self.start_time += self.a_while()
         if "defines" in self.character:
-            self.capabilities = ("define",)
+            self.capabilities += ("define",)
+        if "slow_cancel" in self.character:
+            self.cancel_time = self.a_while()
 
     # Starting and ending
 
@@ -93,6 +98,20 @@ class Misbehaving(BadCalls):
             vice = self.vices.draw_one(self.random, CALL)
             getattr(self, vice or "behave")(child, request)
 
+    def takes(self, request: Request) -> float:
+        seconds = super().takes(request)
+        if "any_order" in self.character and request.id != HANDSHAKE_ID:
+            return seconds * self.random.randrange(8)
+        return seconds
+
+    def cancelled(self, child: Child, work: Work) -> None:
+        if "answers_cancelled" in self.character and not work.is_over:
+            work.stop()
+            self.answer(child, work.request)
+            self.done(child, work.request)
+        elif "ignores_cancel" not in self.character:
+            super().cancelled(child, work)
+
     def members(self, request: Request) -> dict[str, Any]:
         if "defines" not in self.character or self.random.random() < 0.5:
             return {}
@@ -117,12 +136,12 @@ class Misbehaving(BadCalls):
     def _begin_shutdown(self, child: Child, request: Request) -> None:
         if "only_acknowledges" in self.character:
             child.reply(request.id, {"status": "shutting_down"})
-            self.done(child)
+            self.done(child, request)
         elif "ignores_shutdown" in self.character:
-            self.done(child)
+            self.done(child, request)
         else:
             self.behave(child, request)
 
     def _die_if_idle(self, child: Child) -> None:
-        if self.present is None:
+        if not self.running:
             self.die(child)

@@ -21,6 +21,28 @@ class Request:
     args: dict[str, Any] = field(repr=False)
     others: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def batch(self) -> list[dict[str, Any]] | None:
+        """The arguments of each call, if it is many."""
+        return self.others.get("batch")
+
+    @property
+    def credit(self) -> int | None:
+        """How many items of a stream may be sent at first; None is as many as there are."""
+        return self.others.get("credit")
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the pool said about the call of that `id`, without waiting for a reply.
+
+    `command` is "$cancel", or "$credit" for so many `items` more of a stream.
+    """
+
+    command: str
+    id: int
+    items: int = 0
+
 
 class Script:
     """How one child behaves. As it stands it does nothing at all: override what it should do.
@@ -40,6 +62,9 @@ class Script:
 
     def requested(self, child: Child, request: Request) -> None:
         """The child has read a request; the handshake has id 0 and the command `ping`."""
+
+    def told(self, child: Child, control: Control) -> None:
+        """The child has read what has no reply."""
 
     def end_of_file(self, child: Child) -> None:
         """The pool has closed the child's stdin, and all that was in it is read."""

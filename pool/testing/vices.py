@@ -26,6 +26,10 @@ CHARACTER = (
     "leaves_grandchild",
     "dies_idle",
     "is_stopped",
+    "ignores_cancel",
+    "answers_cancelled",
+    "slow_cancel",
+    "any_order",
     "defines",
 )
 """The vices of a child as such: it may have any of them."""
@@ -46,8 +50,15 @@ CALL = (
     "stops_reading",
     "error_in_success",
     "bare_result",
+    "ignores_credit",
+    "item_after_reply",
+    "item_of_nothing",
+    "too_few_results",
+    "too_many_results",
+    "senseless_failures",
 )
-"""The vices of a call, or of a ping: it has one of them at most."""
+"""The vices of a call, or of a ping: it has one of them at most. Some are nothing but to a stream,
+or to a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +97,14 @@ class Vices:
     dies_idle: float = 0.05
     is_stopped: float = 0.05
     """For a while, whatever it is at."""
+    ignores_cancel: float = 0.05
+    """A call that was given up runs to its end."""
+    answers_cancelled: float = 0.05
+    """It is answered at once, as if it were done."""
+    slow_cancel: float = 0.05
+    """It takes its time to end."""
+    any_order: float = 0.2
+    """Calls take now longer, now shorter; no vice at all."""
     defines: float = 0.2
     """It has the capability "define", and its replies define and forget; no vice at all."""
 
@@ -113,6 +132,17 @@ class Vices:
     """`success: true`, and the result is `{"error": ...}`."""
     bare_result: float = 0.01
     """A result that is no object."""
+    ignores_credit: float = 0.01
+    """It sends all items of a stream at once."""
+    item_after_reply: float = 0.01
+    """An item of a call that has its reply."""
+    item_of_nothing: float = 0.01
+    """An item of a call that was never made."""
+    too_few_results: float = 0.01
+    too_many_results: float = 0.01
+    """Of a batch."""
+    senseless_failures: float = 0.01
+    """Of a batch; not what failures look like."""
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -266,13 +266,8 @@ def test_workers_do_not_age(seconds: float) -> None:
 class Defines(Obedient):
     """Its commands define what other workers must know."""
 
-    capabilities = ("define",)
-
     def members(self, request: Request) -> dict[str, Any]:
         return {"define": {"key": "k", "version": "1", "definition": {}}}
-
-    def _run(self, child: Any, request: Request) -> None:
-        child.reply(request.id, request.args, **self.members(request))
 
 
 @each_jump
@@ -280,7 +275,7 @@ class Defines(Obedient):
 def test_sessions_expire_only_by_time_in_which_they_could_be_used(
     seconds: float, later: float, is_known: bool
 ) -> None:
-    launcher = ScriptedLauncher(Defines)
+    launcher = ScriptedLauncher(lambda: Defines(capabilities=["define"]))
 
     async def story(pool: ScriptedPool) -> None:
         await pool.call("echo")

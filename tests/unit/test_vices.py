@@ -47,6 +47,13 @@ WHAT_A_CALL_ENDS_WITH: dict[str, object] = {
     "stops_reading": CallTimeout,
     "error_in_success": {"error": "it failed"},
     "bare_result": 42,
+    # Nothing but to streams, or to batches:
+    "ignores_credit": {"a": 1},
+    "too_few_results": {"a": 1},
+    "too_many_results": {"a": 1},
+    "senseless_failures": {"a": 1},
+    "item_after_reply": {"a": 1},
+    "item_of_nothing": ProtocolError,
 }
 
 
