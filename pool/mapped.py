@@ -42,8 +42,8 @@ class Results:
         that there are, what ended the whole: an error of the dataset's own
         iterator, `PoolClosed`, `EnvironmentInvalid`, `WorkerStartError`.
         """
-        if self._at == len(self._present):
-            await self._turn_over()
+        if self._at == len(self._present) and not await self._more():
+            raise StopAsyncIteration
         outcome = self._present[self._at]
         self._at += 1
         self.index += 1
@@ -53,20 +53,48 @@ class Results:
             return outcome.error
         raise outcome.error
 
-    async def _turn_over(self) -> None:
-        """Go on to the outcomes that come next."""
-        while (start := self._next_start()) is None:
+    async def take(self) -> list[tuple[int, list[Any]]]:
+        """Wait for results, and return all that there are; an empty list after the last.
+
+        They come in runs, each with the place of its first item; `Failed` stands for
+        an error of one call. What has ended the whole is raised as when they are read.
+        """
+        if self._at == len(self._present):
+            await self._more()
+        return self.take_ready()
+
+    def take_ready(self) -> list[tuple[int, list[Any]]]:
+        """`take`, without waiting."""
+        runs = []
+        while self._at < len(self._present) or self._turn_over():
+            outcomes = self._present[self._at :]
+            runs.append((self.index + 1, outcomes))
+            self._at += len(outcomes)
+            self.index += len(outcomes)
+        return runs
+
+    async def _more(self) -> bool:
+        """Wait for the outcomes that come next; False if there will be none."""
+        while not self._turn_over():
             if self._is_over:
                 if self._error is not None:
                     raise self._error
-                raise StopAsyncIteration
+                return False
             self._waits = Wait(asyncio.get_running_loop())
             await self._waits
+        return True
+
+    def _turn_over(self) -> bool:
+        """Go on to the outcomes that come next, if they are there."""
+        start = self._next_start()
+        if start is None:
+            return False
         self._present, self._at = self._ready.pop(start), 0
         self._expected = start + len(self._present)
         self.index = start - 1
         self._outstanding -= len(self._present)
         self._room.set()
+        return True
 
     def _next_start(self) -> int | None:
         if self._ordered:

@@ -6,11 +6,12 @@ import asyncio
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from msgspec import structs
+from msgspec import Raw, structs
 
+from pool.batch import Failed
 from pool.calls import Prepared, prepare
 from pool.dispatch import acquire_for, send
-from pool.errors import PoolError
+from pool.errors import PoolError, ResultTypeError
 from pool.feed import Feed
 from pool.results import item_of, result_of
 from pool.slots import Slot
@@ -70,24 +71,56 @@ class Items:
         for an item of another type `ResultTypeError`, and the stream goes on.
         """
         feed = self._feed
-        if not feed.items:
-            if not feed.is_done:
-                await self._wait()
-            if not feed.items:
-                self._finish()
-                raise StopAsyncIteration
+        if not feed.items and not await self._more():
+            raise StopAsyncIteration
         data = feed.items.popleft()
         self._taken += 1
-        if self._taken * 2 >= WINDOW:
-            self._exchange.grant(feed, self._taken)
-            self._taken = 0
+        self._grant()
         return item_of(data, feed.prepared.command, self._type, self._secrets)
+
+    async def take(self) -> list[Any]:
+        """Wait for items, and return those that are there; an empty list after the last.
+
+        Half a window at most; they count as read when the next are asked for.
+        `Failed` stands for an item of another type. What has ended the stream is
+        raised as when items are read.
+        """
+        self._grant()
+        ready = self._feed.items
+        if not ready and not await self._more():
+            return []
+        count = min(len(ready), WINDOW // 2)
+        self._taken += count
+        return [self._outcome(ready.popleft()) for _ in range(count)]
+
+    def _outcome(self, data: Raw) -> Any:
+        try:
+            return item_of(data, self._feed.prepared.command, self._type, self._secrets)
+        except ResultTypeError as error:
+            return Failed(error)
+
+    def _grant(self) -> None:
+        """Let more come, once half of a window was read."""
+        if self._taken * 2 >= WINDOW:
+            self._exchange.grant(self._feed, self._taken)
+            self._taken = 0
+
+    async def _more(self) -> bool:
+        """Wait for an item; False if there will be none, because the command has returned."""
+        if not self._feed.is_done:
+            await self._wait()
+        if not self._feed.items:
+            self._finish()
+            return False
+        return True
 
     async def _wait(self) -> None:
         """Wait for more. Only this counts against the timeout, not what the reader does."""
         self._exchange.expect(self._feed, self._allowed)
-        await self._feed.more()
-        self._exchange.expect(self._feed, None)
+        try:
+            await self._feed.more()
+        finally:
+            self._exchange.expect(self._feed, None)
 
     def _finish(self) -> None:
         try:
