@@ -34,7 +34,8 @@ from pool.lease import Lease
 from pool.lifecycle import PoolState
 from pool.pool import WorkerPool
 from pool.stats import PoolStats, WorkerStats
-from pool.sync import SyncLease, SyncWorkerPool
+from pool.sync import SyncWorkerPool
+from pool.sync_lease import SyncLease
 
 # An application that configures no logging sees nothing of ours.
 logging.getLogger("bridgepool").addHandler(logging.NullHandler())

@@ -2,62 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
-
 from pool.config import PoolOptions
 from pool.errors import PoolClosed
-from pool.launch.descriptors import fork_count
-from pool.lease import Lease
+from pool.loop_thread import LoopThread
 from pool.pool import WorkerPool
 from pool.stats import PoolStats
+from pool.sync_lease import SyncLease
+from pool.sync_results import SyncItems, SyncResults
 from pool.timeouts import UNSET, Timeout
 
 T = TypeVar("T")
-
-
-class SyncLease:
-    """A lease for synchronous code: see `Lease`."""
-
-    def __init__(self, lease: Lease, portal: BlockingPortal) -> None:
-        self._lease = lease
-        self._portal = portal
-
-    @property
-    def name(self) -> str:
-        """The worker's name."""
-        return self._lease.name
-
-    @property
-    def pid(self) -> int | None:
-        """The worker's process."""
-        return self._lease.pid
-
-    def call(
-        self,
-        command: str,
-        args: object = None,
-        *,
-        timeout: Timeout = UNSET,
-        result_type: Any = Any,
-        session: str | None = None,
-    ) -> Any:
-        """Run a command and return its result: see `Lease.call`."""
-        return self._portal.call(
-            partial(
-                self._lease.call,
-                command,
-                args,
-                timeout=timeout,
-                result_type=result_type,
-                session=session,
-            )
-        )
 
 
 class SyncWorkerPool:
@@ -78,17 +38,13 @@ class SyncWorkerPool:
         **options: Unpack[PoolOptions],
     ) -> None:
         self._pool = WorkerPool(bridge, argv=argv, **options)
-        self._forks = 0
-        self._portal: BlockingPortal | None = None
-        self._thread: AbstractContextManager[BlockingPortal] | None = None
+        self._loop: LoopThread | None = None
 
     def open(self) -> None:
         """Start the event loop's thread and the pool on it."""
-        if self._portal is not None:
+        if self._loop is not None:
             raise PoolClosed(f"{self._pool.name}: the pool is open already")
-        self._forks = fork_count()
-        self._thread = start_blocking_portal("asyncio")
-        self._portal = self._thread.__enter__()
+        self._loop = LoopThread(self._pool.name)
         try:
             self._run(self._pool.open)
         except BaseException:
@@ -125,26 +81,107 @@ class SyncWorkerPool:
         )
 
     @contextmanager
+    def stream(
+        self,
+        command: str,
+        args: object = None,
+        *,
+        timeout: Timeout = UNSET,
+        result_type: Any = Any,
+        session: str | None = None,
+    ) -> Iterator[SyncItems]:
+        """Run a command whose result comes item by item: see `WorkerPool.stream`.
+
+        ::
+
+            with pool.stream("count", {"n": 3}) as items:
+                for item in items:
+                    ...
+        """
+        loop = self._open_loop()
+        stream = loop.do(
+            partial(
+                self._pool.stream,
+                command,
+                args,
+                timeout=timeout,
+                result_type=result_type,
+                session=session,
+            )
+        )
+        with loop.inside(stream) as items:
+            yield SyncItems(items, loop)
+
+    @contextmanager
+    def map(
+        self,
+        command: str,
+        items: Iterable[object] | AsyncIterable[object],
+        *,
+        ordered: bool = True,
+        max_in_flight: int | None = None,
+        batches: bool = True,
+        timeout: Timeout = UNSET,
+        result_type: Any = Any,
+        session: str | None = None,
+        idempotent: bool = False,
+        attempts: int = 3,
+        return_exceptions: bool = False,
+    ) -> Iterator[SyncResults]:
+        """Call a command for each item of a dataset of any length: see `WorkerPool.map`.
+
+        ::
+
+            with pool.map("classify", texts) as results:
+                for label in results:
+                    ...
+
+        `items` is iterated in the pool's own thread, a few items ahead of what is
+        read: it should neither block for long, which keeps all calls waiting, nor use
+        the pool, which is an error. What its iterator raises is raised where results
+        are read, after those of the items before.
+        """
+        loop = self._open_loop()
+        mapping = loop.do(
+            partial(
+                self._pool.map,
+                command,
+                items,
+                ordered=ordered,
+                max_in_flight=max_in_flight,
+                batches=batches,
+                timeout=timeout,
+                result_type=result_type,
+                session=session,
+                idempotent=idempotent,
+                attempts=attempts,
+                return_exceptions=return_exceptions,
+            )
+        )
+        with loop.inside(mapping) as results:
+            yield SyncResults(results, loop, return_exceptions)
+
+    @contextmanager
     def checkout(self, *, timeout: Timeout = UNSET) -> Iterator[SyncLease]:
         """Lend a worker to the block: see `WorkerPool.checkout`.
 
         Held longer than `leak_threshold`, it is reported with the stack of the
         thread that entered the block.
         """
-        portal = self._open_portal()
+        loop = self._open_loop()
         # On the loop's thread: a closed pool refuses here, in the loop's own time.
-        checkout = portal.call(partial(self._pool.checkout, timeout=timeout))
+        checkout = loop.do(partial(self._pool.checkout, timeout=timeout))
         checkout.note_caller()
-        with portal.wrap_async_context_manager(checkout) as lease:
-            yield SyncLease(lease, portal)
+        with loop.inside(checkout) as lease:
+            yield SyncLease(lease, loop)
 
     def stats(self) -> PoolStats:
         """A frozen picture of this moment."""
-        return self._open_portal().call(self._pool.stats)
+        return self._open_loop().do(self._pool.stats)
 
     def resize(self, size: int, overflow: int | None = None) -> None:
         """Change how many workers serve: see `WorkerPool.resize`."""
-        self._open_portal().call(partial(self._pool.resize, size, overflow))
+        self._open_loop().do(partial(self._pool.resize, size, overflow))
 
     def reload(self) -> None:
         """Replace all workers by fresh ones: see `WorkerPool.reload`."""
@@ -177,20 +214,16 @@ class SyncWorkerPool:
         else:
             self.terminate()
 
-    def _open_portal(self) -> BlockingPortal:
-        if self._portal is None:
+    def _open_loop(self) -> LoopThread:
+        if self._loop is None:
             raise PoolClosed(f"{self._pool.name}: the pool is not open; use `with`")
-        if self._forks != fork_count():
-            # The event loop's thread is in the process that opened the pool, not in this one.
-            raise PoolClosed(f"{self._pool.name}: the pool was opened in another process")
-        return self._portal
+        return self._loop
 
-    def _run(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        result: T = self._open_portal().call(function)
-        return result
+    def _run(self, function: Callable[[], Awaitable[T]]) -> T:
+        return self._open_loop().call(function)
 
-    def _end(self, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if self._thread is None or self._forks != fork_count():
+    def _end(self, how: Callable[[], Awaitable[None]]) -> None:
+        if self._loop is None or not self._loop.is_here:
             return
         try:
             self._run(how)
@@ -198,6 +231,6 @@ class SyncWorkerPool:
             self._stop_thread()
 
     def _stop_thread(self) -> None:
-        thread, self._thread, self._portal = self._thread, None, None
-        if thread is not None:
-            thread.__exit__(None, None, None)
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop()
