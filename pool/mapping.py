@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -72,7 +73,10 @@ class Mapping:
         self._rule = rule
         self._shape = (ordered, return_exceptions)
         self._size = BatchSize()
-        self._lanes = supervisor.ledger.limits.size * supervisor.ledger.limits.concurrency + 1
+        limits = supervisor.ledger.limits
+        slots = (limits.size + limits.overflow) * limits.concurrency
+        self._alone = asyncio.Semaphore(slots)
+        self._lanes = slots + 1
         if max_in_flight is not None:
             self._lanes = min(self._lanes, max_in_flight)
 
@@ -124,14 +128,27 @@ class Mapping:
     async def _outcomes(self, items: list[object]) -> list[Any]:
         """What came of the calls for these items, in their order."""
         if len(items) > 1:
-            encoded = self._encode(items)
-            if encoded is not None:
-                return await self._in_batches(items, encoded)
+            encoded, refused = self._encode(items)
+            # What is large goes faster by itself, and a session has an order.
+            if not any(map(large_members, items)) and not any(b'"session_id"' in args for args in encoded):
+                sent = [item for place, item in enumerate(items) if place not in refused]
+                outcomes = await self._in_batches(sent, encoded)
+                for place, failed in refused.items():
+                    outcomes.insert(place, failed)
+                return outcomes
+            self._batches = False
         return [await self._single(item) for item in items]
 
     # One at a time
 
     async def _single(self, item: object) -> Any:
+        if self._size.now > 1:
+            return await self._insist(item)
+        # While calls are slow, no more of them than slots: their time would be spent on waiting.
+        async with self._alone:
+            return await self._insist(item)
+
+    async def _insist(self, item: object) -> Any:
         started = self._supervisor.clock.now()
         while True:
             try:
@@ -148,19 +165,17 @@ class Mapping:
 
     # Many at a time
 
-    def _encode(self, items: list[object]) -> list[bytes] | None:
-        """The arguments of a batch; None if they cannot be in one."""
-        if any(map(large_members, items)):
-            self._batches = False  # what is large goes faster by itself
-            return None
-        try:
-            encoded = [encode_args(self._command, item) for item in items]
-        except RequestError:
-            return None  # one of them: each is told what is wrong with it
-        if any(b'"session_id"' in args for args in encoded):
-            self._batches = False
-            return None
-        return encoded
+    def _encode(self, items: list[object]) -> tuple[list[bytes], dict[int, Failed]]:
+        """The arguments of a batch, and by their places those that cannot be sent."""
+        with suppress(RequestError):  # nearly always all can
+            return [encode_args(self._command, item) for item in items], {}
+        encoded, refused = [], {}
+        for place, item in enumerate(items):
+            try:
+                encoded.append(encode_args(self._command, item))
+            except RequestError as error:
+                refused[place] = Failed(error)
+        return encoded, refused
 
     async def _in_batches(self, items: list[object], encoded: list[bytes]) -> list[Any]:
         outcomes: list[Any] = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pool import RemoteError
+from pool import RemoteError, RequestError
 from pool.batch import Failed
 from pool.feed import Feed
 from pool.stream import WINDOW
@@ -92,3 +92,31 @@ async def test_errors_are_taken_in_their_places() -> None:
     assert outcomes[::2] == [{"slept": 0}] * 2
     assert isinstance(outcomes[1], Failed)
     assert isinstance(outcomes[1].error, RemoteError)
+
+
+async def test_the_time_of_a_slow_call_is_not_spent_on_waiting_for_the_one_before() -> None:
+    async with make_pool("forkserver", size=1) as pool:
+        await pool.wait_ready()
+        naps = [{"seconds": 0.3}] * 4
+        async with pool.map("sleep", naps, timeout=0.5) as results:
+            assert [result async for result in results] == [{"slept": 0.3}] * 4
+
+
+async def test_items_that_cannot_be_sent_do_not_keep_others_from_batches() -> None:
+    items = [{"i": i} if i % 7 else {"i": object()} for i in range(3000)]
+    async with make_pool("forkserver") as pool:
+        async with pool.map("echo", items, return_exceptions=True) as results:
+            read = [result async for result in results]
+        frames = pool.stats().checkouts["ok"]
+    assert all(isinstance(error, RequestError) for error in read[::7])
+    assert [item for place, item in enumerate(read) if place % 7] == [
+        item for place, item in enumerate(items) if place % 7
+    ]
+    assert frames < 1000
+
+
+async def test_a_map_of_slow_calls_uses_the_overflow() -> None:
+    async with make_pool("forkserver", size=1, overflow=2) as pool:
+        async with pool.map("sleep", [{"seconds": 0.1}] * 9) as results:
+            assert len([result async for result in results]) == 9
+        assert pool.stats().worker_starts == 3
