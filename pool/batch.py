@@ -12,7 +12,13 @@ from bridge.messages import ANONYMOUS, NULL, Reply
 from bridge.messages.memory.arrays import hook
 from bridge.messages.secrets import Secrets
 from pool.calls import Prepared
-from pool.errors import PoolError, ResultTypeError
+from pool.errors import (
+    EnvironmentInvalid,
+    PoolClosed,
+    PoolError,
+    ResultTypeError,
+    WorkerStartError,
+)
 from pool.inflight import Call
 from pool.results import item_of, remote_error
 
@@ -33,6 +39,10 @@ class BatchCall(Call):
 
     def take(self, reply: Reply) -> None:
         self.parts.append(reply)
+
+
+FATAL = (PoolClosed, EnvironmentInvalid, WorkerStartError)
+"""What ends the calls for a dataset: no later one could be made either."""
 
 
 class Failed(Struct, frozen=True):

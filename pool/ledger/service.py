@@ -61,6 +61,11 @@ class ServiceTimes:
         elif len(self._calls) < MAX_COMMANDS:
             self._calls[command] = CallTime(seconds)
 
+    def mean(self, command: str) -> float | None:
+        """How long a call of the command takes once it is sent; None if that is not known."""
+        times = self._calls.get(command)
+        return None if times is None else times.mean
+
     def latest_start(self, command: str, deadline: Deadline) -> Deadline:
         """Until when a call of the command must have begun to be likely to meet its deadline."""
         times = self._calls.get(command)

@@ -15,6 +15,13 @@ def test_the_first_sample_is_the_mean_and_half_of_it_the_deviation() -> None:
     assert (time.mean, time.deviation, time.allowance) == (8.0, 4.0, 12.0)
 
 
+def test_the_mean_of_a_command_is_known_once_it_was_called() -> None:
+    times = ServiceTimes()
+    before = times.mean("c")
+    times.called("c", 8.0)
+    assert (before, times.mean("c"), times.mean("d")) == (None, 8.0, None)
+
+
 def test_later_samples_weigh_an_eighth_and_a_quarter() -> None:
     times = ServiceTimes()
     starts = []
