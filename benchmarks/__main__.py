@@ -20,7 +20,7 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
     **{
         name: partial(report.run, name)
         for name in (
-            *("echo", "throughput", "concurrent", "map", "stream"),
+            *("echo", "layers", "throughput", "concurrent", "map", "stream"),
             *("payload", "kills", "offered", "dspy"),
         )
     },

@@ -66,6 +66,8 @@ _LIMITS: dict[str, _Maker] = {
     "limit: add_reader, socketpair": ("limits.reader", "Readers", {"kind": "socketpair"}),
     "limit: asyncio streams": ("limits.streams", "Streams", {}),
     "limit: asyncio streams, uvloop": ("limits.streams", "Streams", {"backend": "uvloop"}),
+    "limit: add_reader, our bridge": ("limits.layers", "OurBridge", {}),
+    "limit: our conversation": ("limits.layers", "OurConversation", {}),
     "limit: epoll, pipe": ("limits.epoll", "Epoll", {}),
 }
 _PEERS: dict[str, _Maker] = {
