@@ -79,6 +79,7 @@ class _LongFrame:
 class FrameDecoder:
     """Cuts a stream of bytes, however it was chunked, into payloads.
 
+    `is_in_long_frame` says that there may be a vacancy to read into.
     A frame over the limit is never held in memory: `next` raises
     `FrameTooLarge` once, its bytes are dropped as they arrive, and the frame
     behind it decodes as usual.
@@ -95,6 +96,7 @@ class FrameDecoder:
         self._wanted = _HEADER.size
         self._to_drop = 0
         self._long: _LongFrame | None = None
+        self.is_in_long_frame = False
 
     @property
     def pending(self) -> bytes:
@@ -145,6 +147,7 @@ class FrameDecoder:
             if self._long.filled < self._long.length:
                 return None
             payload, self._long = self._long.payload, None
+            self.is_in_long_frame = False
             return cast(bytes, payload)  # nobody changes it, and a copy would cost as much again
         chunk, start = self._chunk, self._start + 4
         if len(chunk) < start:
@@ -159,6 +162,7 @@ class FrameDecoder:
         if len(chunk) < end:
             if length > LONG:
                 self._long = _LongFrame(length)
+                self.is_in_long_frame = True
                 self._long.put(chunk[start:])
                 self._chunk, self._start = b"", 0
             else:

@@ -69,7 +69,11 @@ class Intake:
 
     def _take(self, payload: bytes) -> None:
         secrets.learn_arguments(payload)
-        self._sort(read(payload))
+        said = read(payload)
+        if type(said) is Request and not self._is_shut:
+            self.waiting.append(said)  # as nearly always
+        else:
+            self._sort(said)
 
     def _sort(self, said: Request | Failure | Control) -> None:
         if isinstance(said, Request | Failure):

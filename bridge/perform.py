@@ -28,8 +28,9 @@ def perform(call: Call, replies: Replies, watch: Watch) -> None:
             else:
                 run_batch(call, call.batch, replies, watch)
             return
-        result = call.command.function(**call.arguments())
-        if call.command.is_stream:
+        command = call.command
+        result = command.function(**call.arguments())
+        if command.is_stream:
             result = {"items": send_items(result, call, replies, watch)}
         replies.succeed(call, result)
     except (Exception, asyncio.CancelledError) as error:

@@ -109,7 +109,11 @@ def read(payload: bytes) -> Request | Control | Failure:
         args = bytes(frame.args)
         if not args.startswith(b"{"):
             args = args_object(frame.args)
-        session = session_of(args) if frame.batch is None else _session_of_batch(frame.batch)
+        session = ANONYMOUS
+        if frame.batch is not None:
+            session = _session_of_batch(frame.batch)
+        elif names_session(args):
+            session = session_of(args)
         return Request(frame.id, frame.command, args, session, frame, frame.credit)
     except (ValueError, RecursionError) as error:
         return _read_control(payload) or _unreadable(payload, error)

@@ -41,15 +41,14 @@ class Sender:
 
     def send_parts(self, head: bytes, body: bytes, tail: bytes) -> None:
         """Send a message that is encoded already, as `send` does, a long body without a copy."""
-        length = len(head) + len(body) + len(tail)
         try:
-            begin = header(length, self.max_frame_bytes)
+            if len(body) < LONG:
+                self.put(encode(head + body + tail, self.max_frame_bytes))
+            else:
+                begin = header(len(head) + len(body) + len(tail), self.max_frame_bytes)
+                self.put_long(begin + head, body, tail)
         except FrameTooLarge as error:
             raise ResultTooLarge(f"the result is too large to send: {error}") from None
-        if length < LONG:
-            self.put(begin + head + body + tail)
-        else:
-            self.put_long(begin + head, body, tail)
 
     def put_long(self, *parts: bytes) -> None:
         """Have a frame leave whose parts are long."""

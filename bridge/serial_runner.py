@@ -35,6 +35,7 @@ class SerialRunner:
         self._intake = intake
         self._stop = intake.stop
         self._replies = replies
+        self._wire_fd = intake.fds[0]
         self._poll = select.poll()
         for fd in intake.fds:
             self._poll.register(fd, select.POLLIN)
@@ -82,11 +83,10 @@ class SerialRunner:
 
     def _read_or_stop(self) -> None:
         """Wait for the wire or a signal, and read what has come."""
-        wire_fd = self._intake.fds[0]
         for fd, _ in self._poll.poll():
             if self._stop.requested:
                 return
-            if fd == wire_fd:
+            if fd == self._wire_fd:
                 self._intake.read()
             else:
                 self._stop.drain()

@@ -40,10 +40,11 @@ class Wire(Sender):
 
         Of anything else `next_payload` tells afterwards. Sets `is_at_end` at end of file.
         """
-        room = self._decoder.vacancy()
-        if room is not None:
-            self._read_into(room)
-            return None
+        if self._decoder.is_in_long_frame:
+            room = self._decoder.vacancy()
+            if room is not None:
+                self._read_into(room)
+                return None
         data = os.read(self.read_fd, _READ_SIZE)
         payload = self._decoder.whole(data)
         if payload is None:

@@ -108,9 +108,10 @@ class PipeLink:
 
     def _read(self) -> int:
         """Read once and deliver; return the number of bytes."""
-        room = self._decoder.vacancy()
-        if room is not None:
-            return self._read_into(room)
+        if self._decoder.is_in_long_frame:
+            room = self._decoder.vacancy()
+            if room is not None:
+                return self._read_into(room)
         try:
             data = self._ends.read()
         except BlockingIOError:

@@ -7,6 +7,7 @@ somebody knows their type. Members that a receiver does not know are ignored.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -214,16 +215,12 @@ def to_builtin(value: object) -> object:
     raise Unsendable(f"a value of type {type(value).__qualname__} cannot be sent as JSON")
 
 
-_encoder = json.Encoder(enc_hook=to_builtin)
+to_json: Callable[[object], bytes] = json.Encoder(enc_hook=to_builtin).encode
+"""Encodes as JSON; NaN and infinities become null.
 
-
-def to_json(value: object) -> bytes:
-    """Encode as JSON; NaN and infinities become null.
-
-    Raises `TypeError`, `ValueError`, `OverflowError` or `RecursionError` for
-    what JSON cannot say.
-    """
-    return _encoder.encode(value)
+Raises `TypeError`, `ValueError`, `OverflowError` or `RecursionError` for what
+JSON cannot say.
+"""
 
 
 def success(call_id: int | None, value: object, **members: Any) -> Success:

@@ -5,13 +5,40 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.contract.pools import make_pool
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+TOLD = """
+from collections.abc import Iterator
+from bridge import Bridge
+
+bridge = Bridge()
+told = []
+
+
+@bridge.command
+def tokens(text: str) -> Iterator[str]:
+    yield from text
+
+
+@bridge.command
+def classify(text: str) -> list[str]:
+    return [text.upper()]
+"""
+
+
+def block(words: str) -> str:
+    """The one block that has these words."""
+    [found] = [str(block) for block in BLOCKS if words in block]
+    return found
 
 
 def test_the_first_example_runs() -> None:
@@ -23,7 +50,7 @@ def test_the_first_example_runs() -> None:
 
 
 async def test_the_bridge_of_ones_own_runs(tmp_path: Path) -> None:
-    (tmp_path / "my_bridge.py").write_text(BLOCKS[1])
+    (tmp_path / "my_bridge.py").write_text(block("# my_bridge.py"))
     env = {"PYTHONPATH": str(tmp_path)}
     async with make_pool("spawn", "my_bridge:bridge", env=env, options={}) as pool:
         made = await pool.call("classify", {"text": "a"}, result_type=list[str])
@@ -32,8 +59,26 @@ async def test_the_bridge_of_ones_own_runs(tmp_path: Path) -> None:
 
 def test_the_test_of_ones_own_code_passes() -> None:
     names: dict[str, Any] = {}
-    exec(BLOCKS[2], names)
+    exec(block("ScriptedLauncher"), names)
     names["test_a_killed_worker_costs_no_answer"]()
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "read"),
+    [("pool.stream", "item", [".", ".", "."]), ("pool.map", "labels", [["A"], ["B"]])],
+)
+async def test_what_is_read_comes(
+    tmp_path: Path, words: str, variable: str, read: list[object]
+) -> None:
+    (tmp_path / "telling.py").write_text(TOLD)
+    code = block(words).replace("...\n", f"found.append({variable})\n")
+    names: dict[str, Any] = {"texts": ["a", "b"], "found": []}
+    if "found" not in code:
+        code += f"        found.append({variable})\n"
+    exec(f"async def main(pool):\n{textwrap.indent(code, '    ')}", names)
+    async with make_pool("spawn", "telling", env={"PYTHONPATH": str(tmp_path)}) as pool:
+        await names["main"](pool)
+    assert names["found"] == read
 
 
 def test_every_link_leads_somewhere() -> None:

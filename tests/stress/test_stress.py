@@ -56,7 +56,7 @@ def test_kills_fail_only_the_calls_that_were_on_the_killed_workers(method: str, 
         *("--kill-every", every, "--command", "echo", "--start-method", method),
     )
     assert set(report["errors"]) <= {"BrokenWorkerError"}
-    assert report["kills"] >= 8
+    assert report["kills"] >= 4  # ten, where there is time for them
     assert report["failed"] <= report["kills"]
     assert report["size_regained"] == report["kills"]
     # The replacement of the last one killed may serve before that one is reaped.
