@@ -37,8 +37,9 @@ class BatchCall(Call):
         super().__init__(*given)
         self.parts: list[Reply] = []
 
-    def take(self, reply: Reply) -> None:
+    def take(self, reply: Reply) -> bool:
         self.parts.append(reply)
+        return len(self.parts) <= (self.prepared.size or 0)
 
 
 FATAL = (PoolClosed, EnvironmentInvalid, WorkerStartError)

@@ -38,6 +38,10 @@ class Partner(Protocol):
         """The caller has been cancelled."""
         ...
 
+    def flooded(self, call: Call) -> None:
+        """More items have come ahead of the reply than there is room for."""
+        ...
+
     def overdue(self, call: Call) -> None:
         """The call is unanswered at the instant it was watched for."""
         ...
@@ -126,6 +130,14 @@ class Conversation:
         """The commands for whose replies somebody waits."""
         return [call.prepared.command for call in self._calls.values() if call.is_waited_for]
 
+    def pause_reading(self) -> None:
+        """Have the child wait before it can say more."""
+        self._link.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Let it say more, if it has to wait."""
+        self._link.resume_reading()
+
     def is_pending(self, call: Call) -> bool:
         return call.id in self._calls
 
@@ -196,8 +208,8 @@ class Conversation:
         call = self._calls.get(reply.id)  # type: ignore[arg-type]
         if call is None:
             self._unmatched(reply, payload)
-        elif not call.is_done:
-            call.take(reply)
+        elif not call.is_done and not call.take(reply):
+            self._partner.flooded(call)
 
     def _unmatched(self, reply: Reply, payload: bytes) -> None:
         """A second answer is dropped; an answer to what was never asked is nonsense."""

@@ -12,6 +12,7 @@ from pool.clock import Clock
 from pool.config import PoolConfig
 from pool.conversation import Conversation
 from pool.errors import CallTimeout, LeaseClosed, PoolError
+from pool.feed import WINDOW, Feed
 from pool.inflight import NEVER, Call
 from pool.large import Memory
 from pool.launch import Link
@@ -141,27 +142,33 @@ class Exchange:
 
     def expect(self, call: Call, seconds: float | None) -> None:
         """Let it time out in so many seconds from now, and not before; None is never."""
-        call.allowed = seconds
+        if call.given_up:
+            return  # it is watched for its late reply
         if seconds is None:
             call.until = NEVER
         else:
             self.talk.watch(call, self._clock.now() + seconds)
 
-    def grant(self, call: Call, items: int) -> None:
-        """Let a stream send so many more items."""
-        if self.grants_credit and self.talk.is_pending(call):
-            self.talk.tell(credit(call.id, items))
+    def took(self, feed: Feed, items: int) -> None:
+        """So many items more of a stream were taken: as many may come."""
+        if not self.grants_credit:
+            if 2 * len(feed.items) <= WINDOW:
+                self.talk.resume_reading()
+        elif self.talk.is_pending(feed):
+            self.talk.tell(credit(feed.id, items))
 
     def end(self, call: Call) -> bool:
         """Fail a call whose lease is over; False if it was answered already."""
+        self.talk.resume_reading()
         if not self.talk.is_pending(call):
             return False
         self._give_up(call, LeaseClosed(f"the lease of {self._party.name} ended with a call on it"))
         return True
 
-    def leave(self, call: Call) -> None:
-        """Give up a call of whose result no more is wanted."""
-        self._give_up(call)
+    def leave(self, feed: Feed) -> None:
+        """Nobody reads a stream any more: give it up, unless it is answered."""
+        self.talk.resume_reading()
+        self._give_up(feed, LeaseClosed("the stream is over: its block was left"))
 
     def _give_up(self, call: Call, error: PoolError | None = None) -> None:
         """Abandon the slot of a call that has no reply yet; a late one frees it again."""
@@ -219,6 +226,13 @@ class Exchange:
 
     def given_up(self, call: Call) -> None:
         self._give_up(call)
+
+    def flooded(self, call: Call) -> None:
+        if isinstance(call, Feed) and not self.grants_credit:
+            # It has this one call, and cannot be told to wait otherwise.
+            self.talk.pause_reading()
+        else:
+            self._party.nonsense(f"it sent more for {call.prepared.command!r} than it may")
 
     def overdue(self, call: Call) -> None:
         if call.slot is None:

@@ -11,6 +11,9 @@ from bridge.messages import Reply
 from pool.inflight import Call
 from pool.wait import Wait
 
+WINDOW = 256
+"""Items that may be under way or wait to be taken; when half of them are taken more may come."""
+
 
 class Feed(Call):
     """Keeps what has come until the one task that reads it takes it, in order.
@@ -35,11 +38,13 @@ class Feed(Call):
             finally:
                 self._more = None  # cancelled, it would be woken where it waits for something else
 
-    def take(self, reply: Reply) -> None:
+    def take(self, reply: Reply) -> bool:
         self.items.append(reply.data)
+        has_room = len(self.items) <= WINDOW
         # Who was cancelled in this step has ended the wait, and not come to know it.
         if self._more is not None and not self._more.is_done:
             self._more.resume(None)
+        return has_room
 
     def resume(self, value: Reply) -> None:
         self._value, self.is_done = value, True

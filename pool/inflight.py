@@ -61,8 +61,12 @@ class Call(Wait[Reply]):
             return self._value  # an error was thrown where it was waited for
         return self.result()
 
-    def take(self, reply: Reply) -> None:
-        """An item has come ahead of the reply: who awaits the reply alone does not want it."""
+    def take(self, reply: Reply) -> bool:
+        """An item has come ahead of the reply; False if it is one too many.
+
+        Who awaits the reply alone wants none, and keeps none.
+        """
+        return True
 
     @property
     def is_waited_for(self) -> bool:

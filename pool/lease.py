@@ -14,7 +14,7 @@ from pool.inflight import Call
 from pool.leaks import Stack, take_stack, watch
 from pool.results import result_of
 from pool.slots import Slot
-from pool.stream import Stream
+from pool.stream import Stream, send_stream
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 from pool.turns import Turns
@@ -129,7 +129,9 @@ class Lease:
             now = await self._wait_for_turn(deadline, prepared.command)
         feed = None
         try:
-            feed = self._running = send(self._supervisor, self._slot, prepared, deadline, now, Feed)
+            feed = self._running = send_stream(
+                self._supervisor, self._slot, prepared, deadline, now
+            )
         finally:
             if feed is None:
                 self.end_turn(None)

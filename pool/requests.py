@@ -61,6 +61,10 @@ def catch_up(session: str) -> Prepared:
     return Prepared("ping", to_json({"session_id": session}), session)
 
 
+NEIGHBOURLY = {"concurrent", "credit"}
+"""What a bridge must be capable of to have more than one call at a time: without credit, a stream
+that is read slowly would hold up the replies to the other calls, or fill the memory here."""
+
 MAX_HANDSHAKE = 64 * 1024
 """Bytes above which the result of a handshake is not looked into."""
 

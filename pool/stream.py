@@ -12,15 +12,12 @@ from pool.batch import Failed
 from pool.calls import Prepared, prepare
 from pool.dispatch import acquire_for, send
 from pool.errors import PoolError, ResultTypeError
-from pool.feed import Feed
+from pool.feed import WINDOW, Feed
 from pool.results import item_of, result_of
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import Deadline
 from pool.worker import Worker
-
-WINDOW = 256
-"""Items that may be under way or wait to be taken; when half of them are taken more are granted."""
 
 
 class Seat(Protocol):
@@ -49,12 +46,15 @@ class Items:
         supervisor: Supervisor,
         worker: Worker,
         feed: Feed,
+        left: float | None,
         allowed: float | None,
         result_type: Any,
     ) -> None:
         self._secrets = supervisor.secrets
         self._exchange = worker.calls
         self._feed = feed
+        # Seconds: of the wait for a worker some are left for that for the first item.
+        self._patience = left
         self._allowed = allowed
         self._type = result_type
         self._taken = 0
@@ -102,7 +102,7 @@ class Items:
     def _grant(self) -> None:
         """Let more come, once half of a window was read."""
         if self._taken * 2 >= WINDOW:
-            self._exchange.grant(self._feed, self._taken)
+            self._exchange.took(self._feed, self._taken)
             self._taken = 0
 
     async def _more(self) -> bool:
@@ -116,11 +116,12 @@ class Items:
 
     async def _wait(self) -> None:
         """Wait for more. Only this counts against the timeout, not what the reader does."""
-        self._exchange.expect(self._feed, self._allowed)
+        self._exchange.expect(self._feed, self._patience)
         try:
             await self._feed.more()
         finally:
             self._exchange.expect(self._feed, None)
+        self._patience = self._allowed
 
     def _finish(self) -> None:
         try:
@@ -163,19 +164,17 @@ class Stream:
         self._guard = supervisor.guarding(self._given[0])
         self._guard.__enter__()
         try:
-            self._slot, self._feed = await self._begin()
+            deadline = Deadline.after(supervisor.clock.now(), self._allowed)
+            prepared = prepare(*self._given, supervisor.config.max_frame_bytes)
+            self._slot, self._feed = await self._seat.begin(prepared, deadline)
         except BaseException as error:
             self._leave_guard(error)
             raise
+        worker, left = self._slot.worker, deadline.left(supervisor.clock.now())
         # From here on only the reader's waiting counts.
-        self._slot.worker.calls.expect(self._feed, None)
-        self._items = Items(supervisor, self._slot.worker, self._feed, self._allowed, self._type)
+        worker.calls.expect(self._feed, None)
+        self._items = Items(supervisor, worker, self._feed, left, self._allowed, self._type)
         return self._items
-
-    async def _begin(self) -> tuple[Slot[Worker], Feed]:
-        deadline = Deadline.after(self._supervisor.clock.now(), self._allowed)
-        prepared = prepare(*self._given, self._supervisor.config.max_frame_bytes)
-        return await self._seat.begin(structs.replace(prepared, credit=WINDOW), deadline)
 
     async def __aexit__(self, *_: object) -> None:
         assert self._items is not None
@@ -191,6 +190,15 @@ class Stream:
             self._guard.__exit__(type(error), error, error.__traceback__)
 
 
+def send_stream(
+    supervisor: Supervisor, slot: Slot[Worker], prepared: Prepared, deadline: Deadline, now: float
+) -> Feed:
+    """Send the call of a stream, as `send` does; with credit where the worker knows of that."""
+    if slot.worker.calls.grants_credit:
+        prepared = structs.replace(prepared, credit=WINDOW)
+    return send(supervisor, slot, prepared, deadline, now, Feed)
+
+
 class PoolSeat:
     """Any worker of the pool."""
 
@@ -204,7 +212,7 @@ class PoolSeat:
         supervisor = self._supervisor
         slot = await acquire_for(supervisor, prepared, deadline)
         try:
-            feed = send(supervisor, slot, prepared, deadline, supervisor.clock.now(), Feed)
+            feed = send_stream(supervisor, slot, prepared, deadline, supervisor.clock.now())
         except BaseException:
             supervisor.give_back(slot)
             raise

@@ -51,6 +51,10 @@ class Deadline(Struct, frozen=True):
             return other
         return self
 
+    def left(self, now: float) -> float | None:
+        """Seconds until then; None is no limit."""
+        return None if self.at is None else max(0.0, self.at - now)
+
     def has_passed(self, now: float) -> bool:
         return self.at is not None and now > self.at
 

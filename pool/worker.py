@@ -20,7 +20,7 @@ from pool.ledger.recycling import Term
 from pool.lifecycle import WorkerEvent, WorkerState
 from pool.postmortem import FAULTS, Remains
 from pool.quotes import excerpt
-from pool.requests import capabilities, handshake, memory_types
+from pool.requests import NEIGHBOURLY, capabilities, handshake, memory_types
 from pool.sessions import SessionStore
 from pool.timeouts import Deadline
 
@@ -244,7 +244,7 @@ class Worker(Member):
         self.calls.agree(able)
         if self._launched is not None and self._launched.memory is not None:
             self._launched.memory.agree(memory_types(reply))
-        if "concurrent" not in able and len(self.slots) > 1:
+        if len(self.slots) > 1 and not NEIGHBOURLY.issubset(able):
             self.take_one_at_a_time()
         self.takes_batches = "batch" in able
         self.handshaken(self._clock.now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -72,3 +73,15 @@ async def test_half_a_frame_at_the_end_is_quoted_without_secrets(before: int) ->
     assert HIDDEN in words
     assert "sk-" not in words
     peer.close()
+
+
+async def test_a_closed_link_leaves_alone_who_has_its_descriptors_now() -> None:
+    loop, peer = asyncio.get_running_loop(), Peer()
+    peer.link.close()
+    reading, writing = open_pipe()  # of the lowest numbers that are free
+    loop.add_reader(reading, print)
+    peer.link.pause_reading()
+    peer.link.resume_reading()
+    assert loop.remove_reader(reading)
+    for fd in (reading, writing, peer.writing, peer.requests):
+        close_end(fd)
