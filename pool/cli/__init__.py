@@ -3,6 +3,7 @@
 import click
 
 from pool.cli.doctor import doctor
+from pool.cli.map import map_lines
 from pool.cli.stress import stress
 
 
@@ -14,3 +15,4 @@ def main() -> None:
 
 main.add_command(stress)
 main.add_command(doctor)
+main.add_command(map_lines)

@@ -10,40 +10,20 @@ from typing import Any
 import click
 
 from bridge.messages.template import Explanation, Loaded
+from pool.cli.options import SECONDS, start_up_options
 from pool.config import PoolConfig
 from pool.launch.command import interpreter, secrets_of, worker_environment
 from pool.launch.loading import Examination, examine
 
 
-def json_object(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, Any] | None:
-    """A JSON object on the command line."""
-    if value is None:
-        return None
-    try:
-        decoded = json.loads(value)
-    except ValueError as error:
-        raise click.BadParameter(f"it is not JSON: {error}") from None
-    if not isinstance(decoded, dict):
-        example = '{"lm": {"model": "local/echo"}}'
-        raise click.BadParameter(f"an object is expected, such as '{example}'")
-    return decoded
-
-
 @click.command()
 @click.argument("target")
-@click.option(
-    "--options",
-    metavar="JSON",
-    callback=json_object,
-    help="The bridge's start-up options, an object.",
-)
+@start_up_options
 @click.option("--python", help="The interpreter; this one if not given.")
 @click.option("--requires", multiple=True, metavar="DISTRIBUTION", help="It must be installed.")
 @click.option("--requires-env", multiple=True, metavar="VARIABLE", help="It must be set.")
 @click.option("--cpu-threads", type=click.IntRange(1), help="As the pool's setting of that name.")
-@click.option(
-    "--timeout", default=120.0, show_default=True, type=click.FloatRange(0, min_open=True)
-)
+@click.option("--timeout", default=120.0, show_default=True, type=SECONDS)
 @click.option("--format", "format_", default="text", type=click.Choice(["text", "json"]))
 def doctor(
     target: str,

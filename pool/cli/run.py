@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 
 from pool import WorkerPool
+from pool.cli.bar import bar
 from pool.cli.chaos import Chaos, Plan
 from pool.cli.load import Load, LoadRun
 from pool.cli.measured import Measured, Run
@@ -52,18 +52,5 @@ async def conduct(
 
 @contextmanager
 def _progress(total: int | None) -> Iterator[Callable[[Measured], None]]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("operations", total=total)
-
-        def show(measured: Measured) -> None:
-            progress.update(task, completed=measured.ended)
-
-        yield show
+    with bar("operations", MofNCompleteColumn(), TimeElapsedColumn(), total=total) as update:
+        yield lambda measured: update(completed=measured.ended)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import sys
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,6 +15,7 @@ from pool.cli.chaos import FAULTS, Plan, poisson, regular
 from pool.cli.load import Load
 from pool.cli.log import configure_logs
 from pool.cli.operations import LOCAL_LM, Operation, RunCommand, RunProgram, read_inputs
+from pool.cli.options import READABLE, SECONDS, log_level, workers
 from pool.cli.report import FORMATS, figures
 from pool.cli.run import conduct
 from pool.config import PoolConfig
@@ -25,9 +25,6 @@ DEFAULT_OPERATIONS = 100
 
 LAST_VICTIM = 5.0
 """Seconds, beside `--late-reply-timeout`, that a worker that was struck last has to end."""
-
-_seconds = click.FloatRange(min=0, min_open=True)
-_path = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
@@ -43,10 +40,8 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
 
 @click.command()
 @click.option("--bridge", default=DSPY_BRIDGE, show_default=True, help="TARGET to run.")
-@click.option("--size", default=8, show_default=True, type=click.IntRange(1))
-@click.option("--overflow", default=4, show_default=True, type=click.IntRange(0))
+@workers(size=8, overflow=4)
 @click.option("--spares", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--start-method", default="forkserver", type=click.Choice(["forkserver", "spawn"]))
 @click.option("--max-waiting", default=1000, show_default=True, type=click.IntRange(0))
 @click.option(
     "--late-reply-timeout",
@@ -59,7 +54,7 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     "--ping-interval",
     default=PoolConfig.ping_interval,
     show_default=True,
-    type=_seconds,
+    type=SECONDS,
     help="Seconds between pings of idle workers.",
 )
 @click.option(
@@ -69,10 +64,10 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     type=click.IntRange(1),
     help="Operations at a time, closed loop.",
 )
-@click.option("--rate", type=_seconds, help="Operations a second, open loop, in its place.")
+@click.option("--rate", type=SECONDS, help="Operations a second, open loop, in its place.")
 @click.option("--operations", type=click.IntRange(1), help="How many; 100 without --duration.")
-@click.option("--duration", type=_seconds, help="Seconds to go on for.")
-@click.option("--inputs", type=_path, help="One JSON object of inputs per line.")
+@click.option("--duration", type=SECONDS, help="Seconds to go on for.")
+@click.option("--inputs", type=READABLE, help="One JSON object of inputs per line.")
 @click.option("--signature", default="question -> answer", show_default=True)
 @click.option("--lm", default=LOCAL_LM, show_default=True, help="Any model name of dspy's.")
 @click.option("--latency", default=0.0, type=click.FloatRange(0), help="Seconds, of local/echo.")
@@ -81,7 +76,7 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     "--timeout",
     default=60.0,
     show_default=True,
-    type=_seconds,
+    type=SECONDS,
     help="Seconds for an operation, waiting and retries included.",
 )
 @click.option(
@@ -102,10 +97,10 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     "--chaos-every",
     default=1.0,
     show_default=True,
-    type=_seconds,
+    type=SECONDS,
     help="Mean seconds between them; the instants are random (Poisson).",
 )
-@click.option("--kill-every", type=_seconds, help="SIGKILL a random worker every so many seconds.")
+@click.option("--kill-every", type=SECONDS, help="SIGKILL a random worker every so many seconds.")
 @click.option("--seed", default=0, show_default=True, help="Of all random choices.")
 @click.option("--format", "format_", default="text", type=click.Choice(list(FORMATS)))
 @click.option(
@@ -114,9 +109,7 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     type=click.FloatRange(0, 100),
     help="Exit with 1 below this share, 0 to 1, or percentage above 1.",
 )
-@click.option(
-    "--log-level", default="error", type=click.Choice(["debug", "info", "warning", "error"])
-)
+@log_level
 def stress(**options: Any) -> None:
     """Drive a pool with concurrent operations and report.
 
