@@ -9,8 +9,7 @@ import pytest
 
 from pool import RemoteError, RequestError
 from pool.batch import Failed
-from pool.feed import Feed
-from pool.stream import WINDOW
+from pool.feed import WINDOW, Feed
 from tests.contract.pools import make_pool
 
 
@@ -47,13 +46,13 @@ async def test_what_was_taken_counts_as_read_when_more_is_asked_for(
         make_pool("forkserver") as pool,
         pool.stream("count", {"n": 1000}) as items,
     ):
-        grant = items._exchange.grant
+        grant = items._exchange.took
 
         def counted(feed: Feed, count: int) -> None:
             granted.append(count)
             grant(feed, count)
 
-        monkeypatch.setattr(items._exchange, "grant", counted)
+        monkeypatch.setattr(items._exchange, "took", counted)
         while len(items._feed.items) < WINDOW:  # noqa: ASYNC110 - nothing tells that it is full
             await asyncio.sleep(0.001)
         read = 0
