@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO
 
 import click
-from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from pool import PoolError, WorkerPool
-from pool.cli.bar import bar, is_shown
+from pool.cli.bar import is_shown
 from pool.cli.log import configure_logs
 from pool.cli.mapping.dataset import Dataset
 from pool.cli.mapping.interruption import Interrupted, Interruption
 from pool.cli.mapping.lines import count_lines
 from pool.cli.mapping.output import Output, Unusable
+from pool.cli.mapping.progress import progress, summary
 from pool.cli.mapping.run import Job, conduct
 from pool.cli.options import READABLE, SECONDS, log_level, start_up_options, workers
 from pool.config import PoolConfig
@@ -92,12 +90,19 @@ def map_lines(target: str, command: str, inputs: Path, output: Path, **options: 
     if not inputs.is_file():
         raise click.UsageError(f"{inputs} is no regular file; it is read more than once")
     pool = _make_pool(target, options)
-    try:
-        with inputs.open("rb", buffering=0) as source, Output(output, source) as out:
-            status = _run(pool, command, source, out, options)
-    except Unusable as error:
-        raise click.UsageError(str(error)) from None
-    sys.exit(status)
+    with Interruption() as interruption:
+        try:
+            with inputs.open("rb", buffering=0) as source, Output(output, source) as out:
+                _run(pool, command, source, out, interruption, options)
+        except Unusable as error:
+            raise click.UsageError(str(error)) from None
+        except (PoolError, OSError) as error:
+            raise click.ClickException(str(error)) from None
+        except (Interrupted, asyncio.CancelledError):
+            if interruption.signal is None:
+                raise
+            sys.exit(_said_goodbye(interruption.signal))
+    sys.exit(1 if out.earlier.failed + out.failed else 0)
 
 
 def _make_pool(target: str, options: dict[str, Any]) -> WorkerPool:
@@ -111,25 +116,24 @@ def _make_pool(target: str, options: dict[str, Any]) -> WorkerPool:
 
 
 def _run(
-    pool: WorkerPool, command: str, source: BinaryIO, out: Output, options: dict[str, Any]
-) -> int:
-    """Call for all that is not done, and say what became of it; return the status to exit with."""
-    began, trouble = monotonic(), ""
-    with Interruption() as interruption:
-        try:
-            total = _recover(source, out)
-            settings = {name: options[name] for name in _OF_THE_MAP}
-            dataset = Dataset(source, out.earlier.done)
-            job = Job(command, dataset, out, options["size"], settings)
-            with _progress(out, total, began) as show:
-                asyncio.run(conduct(job, pool, interruption, show))
-        except (Interrupted, asyncio.CancelledError):
-            if interruption.signal is None:
-                raise
-        except (PoolError, OSError) as error:
-            trouble = str(error)
-    click.echo(_summary(out, monotonic() - began), err=True)
-    return _status(out, interruption.signal, trouble)
+    pool: WorkerPool,
+    command: str,
+    source: BinaryIO,
+    out: Output,
+    interruption: Interruption,
+    options: dict[str, Any],
+) -> None:
+    """Call for all that is not done, and say how much is done at the end, whichever it is."""
+    began = monotonic()
+    total = _recover(source, out)
+    dataset = Dataset(source, out.earlier.done)
+    settings = {name: options[name] for name in _OF_THE_MAP}
+    job = Job(command, dataset, out, options["size"], settings)
+    try:
+        with progress(out, total, began) as show:
+            asyncio.run(conduct(job, pool, interruption, show))
+    finally:
+        click.echo(summary(out, monotonic() - began), err=True)
 
 
 def _recover(source: BinaryIO, out: Output) -> int | None:
@@ -144,39 +148,6 @@ def _recover(source: BinaryIO, out: Output) -> int | None:
     return total
 
 
-@contextmanager
-def _progress(out: Output, total: int | None, began: float) -> Iterator[Callable[[], None]]:
-    before = out.earlier.done.count
-    columns = (
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed, {task.fields[rate]:.1f}/s"),
-        TimeRemainingColumn(),
-    )
-    with bar("items", *columns, total=total, completed=before, failed=0, rate=0.0) as update:
-
-        def show() -> None:
-            rate = out.added / (monotonic() - began)
-            failed = out.earlier.failed + out.failed
-            update(completed=before + out.added, failed=failed, rate=rate)
-
-        yield show
-
-
-def _summary(out: Output, seconds: float) -> str:
-    earlier = out.earlier
-    return (
-        f"{earlier.done.count} done before, {earlier.failed} of them failed; "
-        f"{out.added} done now, {out.failed} failed; "
-        f"{seconds:.2f} s, {out.added / seconds:.1f} per second"
-    )
-
-
-def _status(out: Output, interrupted_by: signal.Signals | None, trouble: str) -> int:
-    if interrupted_by is not None:
-        text = f"ended by {interrupted_by.name}; the same command goes on from here"
-        click.echo(text, err=True)
-        return 128 + interrupted_by
-    if trouble:
-        click.echo(f"Error: {trouble}", err=True)
-        return 1
-    return 1 if out.earlier.failed + out.failed else 0
+def _said_goodbye(number: signal.Signals) -> int:
+    click.echo(f"ended by {number.name}; the same command goes on from here", err=True)
+    return 128 + number
