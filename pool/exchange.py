@@ -269,8 +269,10 @@ class Exchange:
         """The worker is gone: fail each call with its `loss`, given whether it was sent whole."""
         self._sessions.detach(self._seen)
         for call in self.talk.close():
+            outcome = "cancelled"  # in this very moment, unless it has an outcome or gets one
             if not call.is_done:
                 error = loss(call, self.talk.was_sent(call))
                 call.fail(error)
-                if call.slot is not None:
-                    self._party.ended(call, outcome_of(error))
+                outcome = outcome_of(error)
+            if call.slot is not None and not call.given_up:
+                self._party.ended(call, outcome)
