@@ -19,6 +19,7 @@ class Source:
             self._now = iter(items)
         self._turn = asyncio.Lock()
         self._next = 0
+        self._error: BaseException | None = None
         self._is_over = False
 
     @property
@@ -41,11 +42,18 @@ class Source:
         return start, items
 
     def _take_now(self, items: Iterator[object], count: int) -> list[object]:
-        try:
-            return list(islice(items, count))
-        except BaseException:
+        """What comes before an error is taken; the error is raised when more is asked for."""
+        if self._error is not None:
             self._is_over = True
-            raise
+            raise self._error
+        taken: list[object] = []
+        try:
+            taken.extend(islice(items, count))
+        except BaseException as error:
+            self._error = error
+            if not taken:
+                return self._take_now(items, count)
+        return taken
 
     async def _take_later(self) -> list[object]:
         assert self._later is not None
