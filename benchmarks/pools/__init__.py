@@ -49,6 +49,8 @@ _OURS: dict[str, _Maker] = {
     "bridgepool, 2 workers, 500 on each": ("pools.ours", "Waits", {"concurrency": 500}),
     "bridgepool, map": ("pools.ours", "Maps", {}),
     "bridgepool, map, uvloop": ("pools.ours", "Maps", {"backend": "uvloop"}),
+    "bridgepool, memory": ("pools.ours", "Blobs", {"memory": True}),
+    "bridgepool, base64": ("pools.ours", "Blobs", {"memory": False}),
     "bridgepool, stream": ("pools.ours", "Streams", {}),
     "bridgepool, stream, uvloop": ("pools.ours", "Streams", {"backend": "uvloop"}),
     "bridgepool, checkout, spawn": ("pools.ours", "Checkouts", {"start_method": "spawn"}),

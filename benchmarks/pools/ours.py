@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -40,6 +41,25 @@ class Calls:
 
     async def close(self) -> None:
         await self._pool.aclose()
+
+
+class Blobs(Calls):
+    """Bytes that come back as bytes; without `memory` by a bridge that has none."""
+
+    def __init__(self, *, memory: bool) -> None:
+        super().__init__()
+        self._argv = None if memory else [sys.executable, "-m", "bridge", "bridge.echo"]
+
+    async def start(self, size: int, job: str) -> None:
+        bridge = "bridge.echo" if self._argv is None else None
+        self._pool = WorkerPool(bridge, argv=self._argv, size=size)
+        await self._pool.open()
+        await self._pool.wait_ready()
+
+    async def alone(self, value: Any) -> Any:
+        return await self._pool.call("blob", {"data": value}, result_type=bytes)
+
+    call = alone
 
 
 class Waits(Calls):

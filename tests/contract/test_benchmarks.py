@@ -25,7 +25,7 @@ HERE = [
     name
     for name in MAKERS
     if name.startswith(("bridgepool", "limit"))
-    and not name.endswith(("uvloop", "500 on each"))
+    and not name.endswith(("uvloop", "500 on each", "memory", "base64"))
     and name != "limit: add_reader, our bridge"  # for one call at a time
 ]
 
@@ -53,6 +53,16 @@ async def test_a_nap_says_who_took_it_and_since_when(name: str) -> None:
         await contender.close()
     assert len({pid for pid, _ in naps}) == 2
     assert all(before < began < time.monotonic() - 0.05 for _, began in naps)
+
+
+@pytest.mark.parametrize("name", ["bridgepool, memory", "bridgepool, base64"])
+async def test_bytes_come_back_as_bytes(name: str) -> None:
+    contender = make(name)
+    await contender.start(1, "blob")
+    try:
+        assert await contender.alone(b"\xff" * 200_000) == b"\xff" * 200_000
+    finally:
+        await contender.close()
 
 
 async def test_calls_that_wait_overlap() -> None:
