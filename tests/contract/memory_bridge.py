@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -121,10 +122,17 @@ def sizes() -> list[int]:
 
 
 @bridge.command
+def seal() -> None:
+    """Keep the pool from ever writing to this worker's requests again."""
+    fcntl.fcntl(_files()[0], fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+
+
+@bridge.command
 def inherited() -> str:
     """The files in memory that a process has which this one starts."""
     script = "ls -l /proc/self/fd | grep -c memfd || true"
-    return subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout.decode()
+    done = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE, check=True, close_fds=False)
+    return done.stdout.decode()
 
 
 def _memory() -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,14 @@ from bridge.messages.memory.files import KEPT
 from pool import (
     BrokenWorkerError,
     CallTimeout,
+    PoolClosed,
     ProtocolError,
     RemoteError,
     RequestError,
     ResultTypeError,
     WorkerPool,
 )
+from pool.launch.descriptors import open_memory
 from tests.contract.memory_bridge import LIES, Plain, Record
 from tests.contract.pools import LAUNCHERS, make_pool, until
 from tests.processes import descriptors
@@ -175,7 +179,10 @@ async def test_a_map_takes_large_values(pool: WorkerPool) -> None:
         args = [{"value": value} for value in data]
         async with pool.map("same", args, result_type=bytes) as results:
             assert [result async for result in results] == data
-    made = [{"size": LARGE * 2}] * 20
+    args = [{"value": bytes(LARGE * 2)}] * 50
+    async with pool.map("kind", args) as results:
+        assert len({result["type"] async for result in results}) == 1
+    made = [{"size": LARGE * 2}] * 50
     async with pool.map("made", made) as results:
         assert len({type(result) async for result in results}) == 1
 
@@ -219,6 +226,14 @@ async def test_values_are_bounded_as_frames_are() -> None:
             await pool.call("made", {"size": MEGABYTE + 1})
         assert len(await pool.call("made", {"size": MEGABYTE})) == MEGABYTE
         assert max(await pool.call("sizes")) <= MEGABYTE
+
+
+async def test_a_request_that_is_too_large_for_its_frame_leaves_nothing_behind() -> None:
+    async with pool_of(max_frame_bytes=4 * KEPT) as pool:
+        text = "x" * (4 * KEPT - 20)  # which the arguments have room for, and a frame has not
+        with pytest.raises(RequestError, match="the request is a frame of"):
+            await pool.call("members", {"data": bytes(3 * KEPT), "text": text})
+        assert await pool.call("sizes") == [0, 0]
 
 
 async def test_where_there_is_no_memory_the_frame_is_the_bound() -> None:
@@ -290,6 +305,52 @@ async def test_processes_are_as_small_afterwards_as_they_were() -> None:
         assert private("self") - before[0] < 4 * MEGABYTE
         assert private(child) - before[1] < 4 * MEGABYTE
         assert before[1] < 20 * MEGABYTE
+
+
+@pytest.mark.parametrize("launcher", ["spawn", "forkserver"])
+@pytest.mark.parametrize("made", [0, 1])
+async def test_where_the_kernel_makes_no_files_a_worker_does_without(
+    launcher: str, made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [open_memory] * made
+
+    def none_left() -> int:
+        if left:
+            return left.pop()()
+        raise OSError(errno.ENOSYS, "")
+
+    monkeypatch.setattr("pool.launch.handover.open_memory", none_left)
+    async with make_pool(launcher, size=1) as pool:
+        data = os.urandom(LARGE * 2)
+        assert await pool.call("blob", {"data": data}, result_type=bytes) == data
+        assert type(await pool.call("blob", {"data": data})) is str
+
+
+async def test_a_launch_that_is_given_up_closes_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    launching, may_go_on = threading.Event(), threading.Event()
+
+    def slow(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        if "--memory-fds" in command:
+            launching.set()
+            assert may_go_on.wait(10)
+        return subprocess.Popen(command, **options)
+
+    monkeypatch.setattr("pool.launch.starter.Popen", slow)
+    pool = pool_of("spawn")
+    await pool.open()
+    call = asyncio.create_task(pool.call("sizes"))
+    await asyncio.to_thread(launching.wait, 10)
+    end = asyncio.create_task(pool.terminate())
+    with pytest.raises(PoolClosed):
+        await call
+    may_go_on.set()
+    await end
+    assert not [name for name in descriptors().values() if "memfd" in name]
+
+
+async def test_nobody_may_seal_the_files(with_memory: WorkerPool) -> None:
+    with pytest.raises(RemoteError, match="Operation not permitted"):
+        await with_memory.call("seal")
 
 
 @pytest.mark.parametrize("launcher", ["spawn", "forkserver"])

@@ -79,6 +79,12 @@ def test_who_offers_nothing_gets_nothing(client: Client) -> None:
         assert client.blob()["result"] == {"value": TEXT}
 
 
+def test_what_was_agreed_is_not_changed_by_another_ping(client: Client) -> None:
+    client.shake_hands()
+    client.ask("ping", {"memory": []})
+    assert "memory" in client.blob()
+
+
 def test_without_files_there_is_no_memory() -> None:
     with RawClient("bridge.echo") as client:
         shaken = client.result("ping", {"initialization": True, "memory": ["bytes"]})

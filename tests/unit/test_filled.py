@@ -22,7 +22,7 @@ from bridge.messages.memory.held import Held
 from bridge.messages.memory.large import large_in, without
 from bridge.messages.secrets import Secrets
 from pool.errors import ResultTypeError
-from pool.filled import Filled, fill
+from pool.filled import Filled, decode_filled, fill
 from pool.large import Memory
 from pool.results import decode_reply, result_of
 
@@ -99,6 +99,22 @@ def test_a_result_becomes_the_type_that_is_asked_for(
     memory: Memory, result: Any, type_: Any, expected: Any
 ) -> None:
     assert read(memory, result, type_) == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "type_"),
+    [
+        (DATA, bytes),
+        (Record(DATA, 5), Record),
+        ({"data": DATA, "by_number": {"1": "a"}}, Plain),
+        ({"array": ARRAY, "price": "1.10"}, WithArray),
+    ],
+)
+def test_what_fits_is_not_made_json_of(memory: Memory, result: Any, type_: Any) -> None:
+    def never(raw: Raw, type_: Any) -> Any:
+        raise AssertionError
+
+    assert isinstance(decode_filled(reply_of(memory, result), type_, never), type_)
 
 
 def test_arrays_become_what_is_asked_for(memory: Memory) -> None:

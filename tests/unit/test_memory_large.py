@@ -108,6 +108,14 @@ def test_members_are_put_into_any_object() -> None:
         with_members(b"{}", {"a": np.arange(2) * 1j})
 
 
-def test_a_class_has_no_values() -> None:
-    assert large_in(Plain) == ()
-    assert large_in(Point) == ()
+@dataclass
+class WithDefault:
+    data: bytes = BIG
+
+
+def test_what_has_no_values_of_its_own_has_no_large_ones() -> None:
+    view = memoryview(BIG)
+    view.release()
+    for value in (Plain, Point, WithDefault, view):
+        assert large_in(value) == ()
+        assert large_members({"a": value}) == ()

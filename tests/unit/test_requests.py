@@ -9,7 +9,15 @@ from msgspec import Raw
 
 from bridge.messages import Reply
 from pool.calls import Prepared
-from pool.requests import MAX_HANDSHAKE, capabilities, catch_up, handshake, internal
+from pool.requests import (
+    MAX_HANDSHAKE,
+    capabilities,
+    catch_up,
+    handshake,
+    internal,
+    memory_types,
+    release,
+)
 
 
 def said(request: Prepared) -> tuple[str, object, str]:
@@ -27,6 +35,7 @@ def test_the_handshake_says_who_the_worker_is() -> None:
     assert said(handshake("w-1", {}, 1)) == ("ping", {**plain, "options": {}}, "anonymous")
     assert said(handshake("w-1", {"a": 1}, 1))[1] == {**plain, "options": {"a": 1}}
     assert said(handshake("w-1", None, 8))[1] == {**plain, "concurrency": 8}
+    assert said(handshake("w-1", None, 1, ["bytes"]))[1] == {**plain, "memory": ["bytes"]}
 
 
 def test_catching_up_is_a_ping_in_the_session() -> None:
@@ -45,6 +54,25 @@ def test_catching_up_is_a_ping_in_the_session() -> None:
 )
 def test_what_a_bridge_can_do_is_what_it_lists(result: bytes, listed: list[str]) -> None:
     assert capabilities(Reply(1, True, Raw(result))) == listed
+
+
+@pytest.mark.parametrize(
+    ("result", "taken"),
+    [
+        (b'{"capabilities":["memory"],"memory":["bytes","b"]}', ["bytes", "b"]),
+        (b'{"capabilities":["memory"]}', []),
+        (b'{"capabilities":[],"memory":["bytes"]}', []),
+        (b'{"capabilities":["memory"],"memory":"all"}', []),
+    ],
+)
+def test_a_bridge_takes_what_it_says_from_memory_if_it_has_any(
+    result: bytes, taken: list[str]
+) -> None:
+    assert memory_types(Reply(1, True, Raw(result))) == taken
+
+
+def test_a_release_names_its_reply() -> None:
+    assert json.loads(release(7)) == {"command": "$release", "args": {"id": 7}}
 
 
 def test_a_handshake_is_read_up_to_its_bound() -> None:
