@@ -89,7 +89,7 @@ def map_lines(target: str, command: str, inputs: Path, output: Path, **options: 
     configure_logs(options["log_level"])
     if not inputs.is_file():
         raise click.UsageError(f"{inputs} is no regular file; it is read more than once")
-    pool = _make_pool(target, options)
+    pool = make_pool(target, options)
     with Interruption() as interruption:
         try:
             with inputs.open("rb", buffering=0) as source, Output(output, source) as out:
@@ -105,7 +105,8 @@ def map_lines(target: str, command: str, inputs: Path, output: Path, **options: 
     sys.exit(1 if out.earlier.failed + out.failed else 0)
 
 
-def _make_pool(target: str, options: dict[str, Any]) -> WorkerPool:
+def make_pool(target: str, options: dict[str, Any]) -> WorkerPool:
+    """The pool that these options ask for; their `size` is set if it was not."""
     try:
         options["size"] = options["size"] or PoolConfig(bridge=target).size
         settings: dict[str, Any] = {name: options[name] for name in _OF_THE_POOL}

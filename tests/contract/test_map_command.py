@@ -158,6 +158,13 @@ def test_each_call_has_its_timeout(files: Files) -> None:
     assert kinds == {0: None, 1: None, 2: None, 3: "CallTimeout"}
 
 
+def test_the_start_of_a_worker_takes_no_time_from_a_call(files: Files) -> None:
+    files.write([{}] * 4)
+    slow = ("--options", json.dumps({"slow_start": 0.8}))
+    files.run("bridge.faulty", "echo", *slow, "--size", "2", "--timeout", "0.5")
+    assert files.results() == {i: {} for i in range(4)}
+
+
 def test_settings_reach_the_pool(files: Files) -> None:
     files.write([{}] * 6)
     options = json.dumps({"greeting": "hello"})

@@ -57,10 +57,11 @@ async def conduct(
 async def _call_for(job: Job, pool: WorkerPool, items: Iterable[object]) -> None:
     mapping = pool.map(job.command, items, result_type=Raw, **job.settings)
     async with mapping as results:
-        await _write(results, job)
+        await write_results(results, job)
 
 
-async def _write(results: Results, job: Job) -> None:
+async def write_results(results: Results, job: Job) -> None:
+    """Write all results as they come; cancelled, those that are there already."""
     try:
         while runs := await results.take():
             job.output.write(job.dataset.records(runs))
