@@ -62,7 +62,7 @@ class ConcurrentRunner:
         wire_fd, stop_fd = self._intake.fds
         end_if_nobody_reads(self._intake.stop, self._outbox.piece_under_way)
         self._loop.add_reader(wire_fd, self._on_readable, handle)
-        self._loop.add_reader(stop_fd, self._on_signal, handle)
+        self._loop.add_reader(stop_fd, self._on_signal)
         self._loop.call_soon(self._hand_out, handle)
         while not self._is_over():
             self._loop.run_forever()
@@ -90,14 +90,17 @@ class ConcurrentRunner:
             self._notify()
             self.end()
 
-    def _on_signal(self, handle: Callable[[Request | Failure], None]) -> None:
+    def _on_signal(self) -> None:
         stop = self._intake.stop
         if not stop.requested:
             stop.drain()
             return
         self._loop.remove_reader(stop.fd)
-        or_end(self._intake.last_requests)
-        self._hand_out(handle)
+        # Not now: what was sent before is read in this turn, but perhaps after this.
+        self._loop.call_soon(self._stop)
+
+    def _stop(self) -> None:
+        self._intake.give_up()
         self._notify()
         self._close()
 

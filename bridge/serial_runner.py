@@ -156,7 +156,7 @@ class SerialRunner:
             self._stop.drain()
             return
         loop.remove_reader(self._stop.fd)
-        or_end(self._intake.last_look)
+        self._intake.give_up()  # what was sent before is read in the same turn
         self._watch.notify()
         if self._is_idle:
             loop.stop()

@@ -52,6 +52,12 @@ async def atrail(n: int, delay: float = 0.0) -> AsyncIterator[int]:
         _leave_trace("atrail")
 
 
+async def arush(n: int) -> AsyncIterator[int]:
+    """Stream `n` numbers, with never a pause."""
+    for i in range(n):
+        yield i
+
+
 async def swallow(seconds: float) -> dict[str, bool]:
     """Say so, wait, and return in any case whether the wait was cancelled."""
     _say("waits")
@@ -63,11 +69,13 @@ async def swallow(seconds: float) -> dict[str, bool]:
 
 
 async def linger(seconds: float) -> None:
-    """Say so, wait, and leave a trace if cancelled."""
+    """Say so, wait, and tidy up if cancelled, which takes a moment and leaves a trace."""
     _say("waits")
     try:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
+        _say("tidies up")
+        await asyncio.sleep(0.02)
         _leave_trace("linger")
         raise
 
@@ -123,6 +131,7 @@ COMMANDS: tuple[Callable[..., object], ...] = (
     ameet,
     trail,
     atrail,
+    arush,
     swallow,
     linger,
     acrash,

@@ -174,6 +174,13 @@ async def anap(seconds: float) -> None:
 
 
 @kinds.command
+async def block(seconds: float) -> None:
+    """Keep the loop from turning."""
+    sys.stderr.write("napping\n")
+    time.sleep(seconds)  # noqa: ASYNC251
+
+
+@kinds.command
 async def leave_stubborn_work() -> None:
     async def stubborn() -> None:
         while True:

@@ -219,6 +219,7 @@ def test_an_async_call_under_way_is_interrupted(faulty: RawClient) -> None:
     sent = faulty.send("linger", batch=[{"seconds": 0}, {"seconds": 60}, {"seconds": 60}])
     assert [faulty.line() for _ in range(2)] == ["faulty: waits"] * 2
     faulty.tell("$cancel", {"id": sent})
+    assert faulty.line() == "faulty: tidies up"
     assert Outcome(faulty).error_types == {1: "Cancelled", 2: "Cancelled"}
     assert faulty.result("traces") == {"traces": ["linger"]}
 

@@ -47,6 +47,8 @@ def test_an_async_call_is_interrupted(faulty: RawClient) -> None:
     sent = faulty.send("linger", {"seconds": 60})
     assert faulty.line() == "faulty: waits"
     cancel(faulty, sent)
+    assert faulty.line() == "faulty: tidies up"
+    cancel(faulty, sent)  # which does not interrupt that
     reply = faulty.read()
     assert (reply["id"], reply["error_type"]) == (sent, "Cancelled")
     assert faulty.result("traces") == {"traces": ["linger"]}
@@ -55,7 +57,6 @@ def test_an_async_call_is_interrupted(faulty: RawClient) -> None:
 def test_one_that_swallows_its_cancellation_has_its_ordinary_reply(faulty: RawClient) -> None:
     sent = faulty.send("swallow", {"seconds": 60})
     assert faulty.line() == "faulty: waits"
-    cancel(faulty, sent)
     cancel(faulty, sent)
     assert faulty.read()["result"] == {"cancelled": True}
     assert faulty.result("echo", {"a": 1}) == {"a": 1}
@@ -83,7 +84,7 @@ def test_a_stream_is_closed_at_its_next_item(faulty: RawClient, command: str) ->
     assert faulty.result("traces") == {"traces": [command]}
 
 
-@pytest.mark.parametrize("command", ["trail", "atrail"])
+@pytest.mark.parametrize("command", ["trail", "arush"])
 def test_a_stream_that_never_pauses_is_closed_too(faulty: RawClient, command: str) -> None:
     sent = faulty.send(command, {"n": 10_000_000})
     faulty.read()
@@ -146,11 +147,14 @@ def test_what_a_cancelled_request_tells_of_others_is_learned() -> None:
 
 
 @pytest.mark.parametrize("command", ARGS)
+@pytest.mark.parametrize("has_been_read", [True, False])
 def test_a_queued_call_is_answered_at_once_and_does_not_run(
-    concurrent: RawClient, command: str
+    concurrent: RawClient, command: str, has_been_read: bool
 ) -> None:
     running = [concurrent.send("linger", {"seconds": 60}) for _ in range(2)]
     queued = concurrent.send(command, ARGS[command])
+    if has_been_read:
+        concurrent.result("ping")
     cancel(concurrent, queued)
     reply = concurrent.read()
     assert (reply["id"], reply["error_type"]) == (queued, "Cancelled")

@@ -86,9 +86,10 @@ def test_more_calls_than_were_announced_wait_for_their_turn(two: RawClient) -> N
     second = two.send("meet", {"number": 2})
     third = two.send("aecho")
     assert two.result("ping")["status"] == "ok"
+    assert two.is_silent(0.05)
     two.tell("$cancel", {"id": held})
-    assert two.read()["id"] == held
-    assert replies(two, 3).keys() == {first, second, third}
+    answered = {two.read()["id"] for _ in range(4)}
+    assert answered == {first, second, third, held}
 
 
 def test_a_ping_is_answered_at_once(two: RawClient) -> None:
@@ -219,6 +220,16 @@ def test_sigterm_lets_calls_finish_and_takes_no_more(kinds: RawClient, command: 
     assert kinds.process.wait(1) == 0
 
 
+def test_what_was_sent_before_a_blocked_loop_sees_sigterm_is_answered(kinds: RawClient) -> None:
+    sent = [kinds.send("block", {"seconds": 0.2})]
+    assert kinds.line() == "napping"
+    kinds.process.send_signal(signal.SIGTERM)
+    assert kinds.is_silent(0.05)  # and the signal is delivered
+    sent.append(kinds.send("session"))
+    assert replies(kinds, 2).keys() == set(sent)
+    assert kinds.at_end_of_output()
+
+
 def test_sigterm_ends_an_idle_bridge_at_once(faulty: RawClient) -> None:
     faulty.result("meet", {"number": 1})
     faulty.process.send_signal(signal.SIGTERM)
@@ -263,8 +274,11 @@ def test_shutdown_lets_running_calls_finish_for_a_while(faulty: RawClient, comma
 
 def test_shutdown_of_an_idle_bridge_takes_no_time(faulty: RawClient) -> None:
     faulty.result("meet", {"number": 1})
-    faulty.result("shutdown")
-    faulty.send("echo")
+    stop(faulty.process.pid)
+    sent = faulty.send("shutdown")
+    faulty.send("aecho")
+    go_on(faulty.process.pid)
+    assert faulty.read()["id"] == sent
     assert faulty.at_end_of_output()
     assert faulty.process.wait(0.5) == 0
 
@@ -285,8 +299,16 @@ def test_what_a_command_left_behind_does_not_hold_up_the_end(kinds: RawClient, e
 def test_a_command_may_end_the_process(faulty: RawClient, command: str, args: Any) -> None:
     faulty.result("meet", {"number": 1})
     faulty.send("linger", {"seconds": 60})
+    faulty.send("linger", batch=[{"seconds": 60}] * 100)
     faulty.send("trail", {"n": 1}, credit=0)
     faulty.send(command, args)
+    assert faulty.at_end_of_output()
+    assert faulty.process.wait(0.5) == 3
+
+
+def test_a_command_may_end_the_process_while_others_cannot_end(faulty: RawClient) -> None:
+    faulty.send("sleep", {"seconds": 60})
+    faulty.send("crash", {"way": "exception"})
     assert faulty.at_end_of_output()
     assert faulty.process.wait(1.5) == 3
 

@@ -121,9 +121,14 @@ def test_sigterm_ends_the_wait(faulty: RawClient, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", STREAMS)
-def test_credit_that_was_sent_before_sigterm_counts(faulty: RawClient, command: str) -> None:
+@pytest.mark.parametrize("waits_already", [True, False])
+def test_credit_that_was_sent_before_sigterm_counts(
+    faulty: RawClient, command: str, waits_already: bool
+) -> None:
     sent = faulty.send(command, {"n": 3}, credit=1)
     assert items(faulty, 1) == [0]
+    if waits_already:
+        assert faulty.is_silent(LONG)
     stop(faulty.process.pid)
     grant(faulty, sent, 1)
     faulty.process.send_signal(signal.SIGTERM)
