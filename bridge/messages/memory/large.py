@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from types import NoneType
 from typing import Any
 
@@ -38,13 +38,10 @@ class Large(Struct, frozen=True):
 def large_members(value: object) -> tuple[Large, ...]:
     """The large values of a dict, struct or dataclass: its own, not those further inside."""
     # Each call comes through here, nearly always for nothing.
-    if type(value) is dict:
-        for member in value.values():
-            if type(member) not in _NEVER_LARGE:
-                break
-        else:
-            return ()
-    elif type(value) in _NEVER_LARGE:
+    for member in value.values() if type(value) is dict else _values(value):
+        if type(member) not in _NEVER_LARGE:
+            break
+    else:
         return ()
     found = (_as_large(at, member, field) for at, field, member in _members(value))
     return tuple(large for large in found if large is not None)[:MAX_VALUES]
@@ -68,7 +65,7 @@ def without(value: Any, large: tuple[Large, ...]) -> Any:
         return {name: member for name, member in value.items() if name not in taken}
     rest = copy.copy(value)
     for one in large:
-        if hasattr(rest, "__struct_fields__"):
+        if isinstance(rest, Struct):
             msgspec.structs.force_setattr(rest, one.field, UNSET)
         else:
             object.__setattr__(rest, one.field, UNSET)  # it may be frozen
@@ -83,14 +80,26 @@ def with_members(encoded: bytes, values: Mapping[str, object]) -> bytes:
     return more if encoded == b"{}" else encoded[:-1] + b"," + more[1:]
 
 
+def _values(value: Any) -> Iterable[object]:
+    """The values of its members, if it has any of its own: a class has not."""
+    kind: Any = type(value)
+    if kind in _NEVER_LARGE or isinstance(value, type):
+        return ()
+    if isinstance(value, dict):
+        return value.values()
+    names: Iterable[str] = getattr(kind, "__struct_fields__", ())
+    names = names or getattr(kind, "__dataclass_fields__", ())
+    return [getattr(value, name, None) for name in names]
+
+
 def _members(value: Any) -> Iterator[tuple[str, str, object]]:
     """Names in JSON and in Python, and values."""
     if isinstance(value, dict):
         yield from ((name, name, member) for name, member in value.items() if type(name) is str)
-    elif hasattr(value, "__struct_fields__"):  # which costs less than to ask for its class
+    elif isinstance(value, Struct):
         for at, field in zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True):
             yield at, field, getattr(value, field, None)
-    elif is_dataclass(value) and not isinstance(value, type):
+    else:
         for item in fields(value):
             yield item.name, item.name, getattr(value, item.name, None)
 
