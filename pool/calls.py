@@ -144,7 +144,8 @@ def request_frame(
 
     Raises `FrameTooLarge`.
     """
-    is_long = len(prepared.args) > LONG
+    args = prepared.args
+    is_long = len(args) > LONG
     if not is_long or news is not NO_NEWS or prepared.credit is not None or memory is not NULL:
         payload = encode_request(call_id, prepared, news, memory)
         return (encode(payload, max_frame_bytes),)

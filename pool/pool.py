@@ -265,12 +265,13 @@ class WorkerPool:
         return take_picture(self._supervisor)
 
     def _open_supervisor(self, *, even_failed: bool = False) -> Supervisor:
-        if self._supervisor is None:
+        supervisor = self._supervisor
+        if supervisor is None:
             raise PoolClosed(
                 f"{self.name}: the pool is not open; use `async with` or `await pool.open()`"
             )
-        admit(self._supervisor, even_failed=even_failed)
-        return self._supervisor
+        admit(supervisor, even_failed=even_failed)
+        return supervisor
 
     async def reload(self) -> None:
         """Replace all workers, one at a time, by workers with fresh code and environment.
