@@ -78,8 +78,11 @@ def outcomes_of(
     return outcomes[: prepared.size]
 
 
-def nothing_told(prepared: Prepared) -> PoolError:
+def nothing_told(prepared: Prepared, reply: Reply, secrets: Secrets) -> PoolError:
     """The error of a call that was in a batch and of which its reply says nothing."""
+    if not reply.success:
+        said = (reply.error, reply.error_type, reply.traceback, reply.details)
+        return remote_error(*said, secrets)
     return ResultTypeError(f"the reply to a batch of {prepared.command} lacks some results", None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 from bridge.messages.memory.large import SESSION, large_members
@@ -47,6 +48,8 @@ class Batches:
         self._allowed = allowed
         self._type = result_type
         self._rule = rule
+        # What else is in a frame, news of sessions above all, takes a part of it.
+        self._most_bytes = min(MOST_BYTES, supervisor.config.max_frame_bytes // 2)
 
     def sample(self) -> None:
         """A call has been made alone: what it took tells how many fit into a frame."""
@@ -84,7 +87,7 @@ class Batches:
     ) -> list[Any]:
         outcomes: list[Any] = []
         while len(outcomes) < len(items):
-            part = _first_bytes(encoded, len(outcomes))
+            part = _first_bytes(encoded, len(outcomes), self._most_bytes)
             done = await self._batch(part)
             outcomes += done
             if len(done) < len(part):
@@ -107,7 +110,7 @@ class Batches:
         replies: list[Any] = []
         missing: PoolError | None = None
         try:
-            with supervisor.guarding(self._command):
+            with supervisor.guarding_many(self._command):
                 once = RetryRule(idempotent=False, attempts=self._rule.attempts)
                 replies = [await run_until_done(supervisor, prepared, deadline, once, now, make)]
         except PoolSaturated as error:
@@ -121,18 +124,26 @@ class Batches:
         await asyncio.sleep(0)
         parts = calls[-1].parts if calls else []
         told = outcomes_of([*parts, *replies], prepared, self._type, supervisor.secrets)
+        self._note(told)
         if missing is None and calls:
             self.size.took(len(encoded), calls[-1].seconds)
-            missing = nothing_told(prepared)
+            missing = nothing_told(prepared, replies[0], supervisor.secrets)
         if self._rule.idempotent or missing is None:
             return told
-        return told + [Failed(missing)] * (len(encoded) - len(told))
+        return told + [Failed(copy(missing)) for _ in encoded[len(told) :]]
+
+    def _note(self, outcomes: list[Any]) -> None:
+        """Tell the breaker, if there is one."""
+        guard = self._supervisor.guard
+        if guard is not None:
+            for outcome in outcomes:
+                guard.note(self._command, outcome.error if type(outcome) is Failed else None)
 
 
-def _first_bytes(encoded: list[bytes], start: int) -> list[bytes]:
+def _first_bytes(encoded: list[bytes], start: int, most: int) -> list[bytes]:
     """As many from `start` on as go into one batch, but one at least."""
     size, end = 0, start
-    while end < len(encoded) and (end == start or size + len(encoded[end]) <= MOST_BYTES):
-        size += len(encoded[end])
+    while end < len(encoded) and (end == start or size + len(encoded[end]) < most):
+        size += len(encoded[end]) + 1  # a comma
         end += 1
     return encoded[start:end]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from pool.breaker import Breaker, CallVerdict
 from pool.calls import check_name
@@ -32,14 +32,28 @@ class Guard:
         self._calls = calls
         self._circuits = Circuits(pool, breaker)
 
+    def __call__(self, command: str) -> AbstractContextManager[None]:
+        return self._around(command, CallVerdict.SUCCESS)
+
+    def around_many(self, command: str) -> AbstractContextManager[None]:
+        """The same around many calls in one frame: what came of each is to be told by `note`."""
+        return self._around(command, CallVerdict.NONE)
+
+    def note(self, command: str, error: Exception | None) -> None:
+        """A call, one of many, has ended: by this error, or with a result."""
+        verdict = self._breaker.judge(error)
+        with suppress(CircuitOpen):  # those that were running when it opened count no more
+            probes = self._circuits.enter(command, self._now())
+            self._leave(command, probes, verdict, "" if error is None else _kind(error))
+
     @contextmanager
-    def __call__(self, command: str) -> Iterator[None]:
+    def _around(self, command: str, success: CallVerdict) -> Iterator[None]:
         check_name(command)
         probes = self._enter(command)
         verdict, failed_with = CallVerdict.NONE, ""
         try:
             yield
-            verdict = CallVerdict.SUCCESS
+            verdict = success
         except BaseException as error:
             failed_with = _kind(error)
             verdict = self._breaker.judge(error)

@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from bridge.messages.memory.large import large_in
 from pool.batch import FATAL, Failed
 from pool.batches import Batches, may_be_together
-from pool.errors import PoolError, PoolSaturated
+from pool.errors import LeaseClosed, PoolError, PoolSaturated
 from pool.mapped import Results
 from pool.retries import RetryRule
 from pool.source import Source
@@ -73,6 +73,9 @@ class Mapping:
         return self._results
 
     async def __aexit__(self, *_: object) -> None:
+        assert self._results is not None
+        if self._running:
+            self._results.fail(LeaseClosed("the map is over: its block was left"))
         self._tasks.cancel_scope.cancel()
         # Without what the block raised: that goes on as it is, not in a group.
         await self._tasks.__aexit__(None, None, None)

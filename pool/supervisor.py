@@ -58,6 +58,7 @@ class Supervisor:
         self.counters = Counters()
         self.guard = guard_of(config, self.now, self.counters)
         self.guarding = self.guard or unguarded
+        self.guarding_many = self.guard.around_many if self.guard else unguarded
         self.sessions = SessionStore()
         self.secrets = launcher.secrets
         self.launcher = launcher
@@ -310,7 +311,7 @@ class Supervisor:
             self.settle()
 
     def call_ended(self, call: Call, outcome: str) -> None:
-        self.counters.calls[outcome] += 1
+        self.counters.calls[outcome] += call.prepared.size or 1
         if call.given_up:
             self.ledger.abandoned()
             self.settle()
