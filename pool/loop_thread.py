@@ -93,6 +93,10 @@ class LoopThread:
             raise PoolClosed(f"{self._name}: the pool was opened in another process")
         if self._is_over:
             raise self._closed()
+        self.check_thread()
+
+    def check_thread(self) -> None:
+        """Raise `RuntimeError` on the loop's own thread."""
         if self._ident == threading.get_ident():
             raise RuntimeError(
                 f"{self._name}: the pool is used on its own thread, which would wait for itself; "

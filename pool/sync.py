@@ -225,6 +225,7 @@ class SyncWorkerPool:
     def _end(self, how: Callable[[], Awaitable[None]]) -> None:
         if self._loop is None or not self._loop.is_here:
             return
+        self._loop.check_thread()
         try:
             self._run(how)
         finally:

@@ -78,6 +78,9 @@ def map_lines(target: str, command: str, inputs: Path, output: Path, **options: 
     of its line, from 0. A blank line is no item; one that is no JSON object is
     an error without a call.
 
+    A worker that dies fails the calls it had, which are many where they are
+    quick; with --idempotent they are made again.
+
     Interrupted at any moment, even by SIGKILL, the same command goes on from
     there: each item is in the output once, and only those that were under
     way are called a second time. To have items called again that failed,

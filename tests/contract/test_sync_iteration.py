@@ -136,9 +136,12 @@ def test_what_the_iterator_raises_comes_after_the_results_before_it() -> None:
 
 def test_an_iterator_that_uses_the_pool_is_told_so() -> None:
     with make_pool() as pool:
-        items = (pool.call("echo", item) for item in numbered(3))
-        with pytest.raises(RuntimeError, match="own thread"), pool.map("echo", items) as results:
-            next(results)
+        uses: list[Callable[[], object]] = [lambda: pool.call("echo"), pool.close]
+        for use in uses:
+            items = (use() for _ in range(3))
+            told = pytest.raises(RuntimeError, match="own thread")
+            with told, pool.map("echo", items) as results:
+                next(results)
         assert is_whole(pool)
 
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(BaseException):
-    """The run is to end."""
+class Interrupted(KeyboardInterrupt):
+    """The run is to end; of this kind, because an event loop lets it through."""
 
 
 class Interruption:
