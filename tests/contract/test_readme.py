@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.contract.pools import make_pool
@@ -32,6 +33,14 @@ def tokens(text: str) -> Iterator[str]:
 @bridge.command
 def classify(text: str) -> list[str]:
     return [text.upper()]
+"""
+
+SCALING = """
+import numpy as np
+from bridge import Bridge
+from numpy.typing import NDArray
+
+bridge = Bridge()
 """
 
 
@@ -79,6 +88,16 @@ async def test_what_is_read_comes(
     async with make_pool("spawn", "telling", env={"PYTHONPATH": str(tmp_path)}) as pool:
         await names["main"](pool)
     assert names["found"] == read
+
+
+async def test_bytes_and_arrays_go_both_ways(tmp_path: Path) -> None:
+    command, call = block("in the bridge").split("# in your service\n")
+    (tmp_path / "scaling.py").write_text(SCALING + command)
+    names: dict[str, Any] = {"np": np, "image": bytes([2]) * 2**18, "scale": np.ones(2**18)}
+    exec(f"async def main(pool):\n{textwrap.indent(call, '    ')}    return pixels", names)
+    async with make_pool("spawn", "scaling", env={"PYTHONPATH": str(tmp_path)}) as pool:
+        pixels = await names["main"](pool)
+    assert (pixels.dtype, set(pixels.tolist())) == (np.float32, {2.0})
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -49,6 +49,7 @@ def test_bytes_and_arrays_are_found_among_other_values(value: Any, type_: str, s
     assert (large.at, large.type, large.size) == ("b", type_, size)
     assert large.value is value
     assert [one.at for one in large_in(value)] == [None]
+    assert [one.at for one in large_in({"b": value})] == ["b"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -9,9 +10,11 @@ import pytest
 from msgspec import Raw
 
 from bridge.messages.memory import (
+    LARGE,
     MAX_NAME,
     MAX_TABLE_BYTES,
     MAX_VALUES,
+    RELEASE,
     Placed,
     Type,
     item_size,
@@ -32,6 +35,16 @@ def array(**members: Any) -> dict[str, Any]:
 
 def read(*entries: Any, types: list[Type] = ALL) -> list[Placed]:
     return read_table(Raw(msgspec.json.encode(entries)), MOST, types)
+
+
+def test_the_bounds_are_those_that_the_wire_tells() -> None:
+    assert (LARGE, MAX_VALUES, MAX_NAME, MAX_TABLE_BYTES) == (65_536, 256, 1_024, 4_194_304)
+    assert RELEASE == "$release"
+
+
+def test_what_is_no_array_says_nothing_of_arrays() -> None:
+    said = json.loads(msgspec.json.encode(Placed(None, 0, 8, "bytes")))
+    assert said == entry(at=None)
 
 
 def test_a_table_is_read() -> None:
@@ -55,6 +68,11 @@ def test_a_value_may_end_at_the_last_address_there_is() -> None:
         read(entry(offset=2**63 - 8))
 
 
+def test_an_array_may_span_what_can_be_addressed_in_32_dimensions() -> None:
+    read(array(size=0, dtype="|u1", shape=[2**63 - 1, 0]))
+    read(array(shape=[2] + [1] * 31))
+
+
 def test_a_type_that_was_not_asked_for_is_refused() -> None:
     read(entry(), types=["bytes"])
     with pytest.raises(ValueError, match="ndarray are not taken"):
@@ -75,6 +93,7 @@ LIES = [
     array(shape=[]),
     array(shape=[2, 0]),
     array(size=0, shape=[2**62, 2**62, 0]),
+    array(size=0, shape=[2**62, 0]),
     array(size=4, shape=[1] * 33),
     array(dtype=""),
     array(dtype="O"),
@@ -106,8 +125,10 @@ def test_a_value_is_named_once(entries: list[Any]) -> None:
 def test_a_table_of_absurd_length_is_not_decoded() -> None:
     longest = msgspec.json.encode([entry(at="\x01" * MAX_NAME)] * MAX_VALUES)
     assert len(longest) < MAX_TABLE_BYTES
+    at_most = b"[" + b" " * (MAX_TABLE_BYTES - 2) + b"]"
+    assert read_table(Raw(at_most), MOST, ALL) == []
     with pytest.raises(ValueError, match="is longer than"):
-        read_table(Raw(b"[" + b" " * MAX_TABLE_BYTES), MOST, ALL)
+        read_table(Raw(at_most + b" "), MOST, ALL)
 
 
 @pytest.mark.parametrize(
