@@ -103,18 +103,27 @@ class Ledger(Generic[W]):
         """Whether one more may wait: those for whom a worker can still be started do not count."""
         if not self.lobby.is_full:
             return True
+        return self.lobby.waiting < (self.config.max_waiting or 0) + self._slots_to_come()
+
+    def _slots_to_come(self) -> int:
+        """Slots of workers that are on their way, or may be started for those who wait."""
         possible = self.limits.size + self.limits.overflow - self.counts().serving
-        return self.lobby.waiting < (self.config.max_waiting or 0) + possible
+        return possible * self.limits.concurrency
 
     def wait_estimate(self) -> float:
         """Seconds until a checkout that joined the queue now would be served, roughly."""
         return self.times.wait(self.lobby.waiting, self._slots_there)
 
     def can_serve_by(self, deadline: float | None, now: float) -> bool:
-        """Whether who joined the queue now would have a slot in time, as far as is known."""
+        """Whether who joined the queue now would have a slot in time, as far as is known.
+
+        How long a start takes is not: without those who wait for it, no worker would come.
+        """
         if deadline is None or self.times.mean_held is None:
             return True
-        return now + MARGIN * self.wait_estimate() <= deadline
+        if now + MARGIN * self.wait_estimate() <= deadline:
+            return True
+        return self.lobby.waiting < self._slots_to_come()
 
     # Opening, resizing and closing
 

@@ -15,6 +15,7 @@ from tests.unit.ledger_book import (
     Book,
     closed,
     lend,
+    loses,
     opened,
     serves,
     starts,
@@ -123,16 +124,19 @@ def test_whoever_waits_at_the_end_is_told(how: str) -> None:
 
 @pytest.mark.parametrize("max_waiting", [0, 2])
 @pytest.mark.parametrize("serving", [0, 1, 3])
-def test_as_many_may_wait_and_one_for_each_who_may_start(max_waiting: int, serving: int) -> None:
-    book = opened(size=2, overflow=1, max_waiting=max_waiting)
+@pytest.mark.parametrize("slots", [1, 8])
+def test_as_many_may_wait_and_one_for_each_slot_that_may_come(
+    max_waiting: int, serving: int, slots: int
+) -> None:
+    book = opened(size=2, overflow=1, max_waiting=max_waiting, concurrency=slots)
     for _ in range(serving):
         serves(book)
     waiting = 0
     while book.has_room():
         waits(book)
         waiting += 1
-        assert waiting < 10
-    assert waiting == max_waiting + 3 - serving
+        assert waiting < 50
+    assert waiting == max_waiting + (3 - serving) * slots
 
 
 def test_after_a_resize_as_many_may_wait_as_before() -> None:
@@ -155,7 +159,7 @@ def test_the_queue_takes_its_turns_over_all_slots_that_serve_or_start() -> None:
 
 
 def test_who_would_not_be_served_in_time_is_refused() -> None:
-    book = opened()
+    book = opened(size=1)
     serves(book)
     book.times.held(8.0)
     latest = 100.0 + 8.0 * MARGIN
@@ -163,6 +167,29 @@ def test_who_would_not_be_served_in_time_is_refused() -> None:
     assert book.can_serve_by(latest, 100.0)
     assert not book.can_serve_by(latest - 0.01, 100.0)
     assert book.can_serve_by(None, 100.0)
+
+
+@pytest.mark.parametrize(("overflow", "slots", "may_come"), [(0, 1, 0), (2, 1, 2), (1, 8, 8)])
+def test_who_waits_for_a_worker_that_may_start_is_not_refused(
+    overflow: int, slots: int, may_come: int
+) -> None:
+    book = opened(size=1, overflow=overflow, concurrency=slots)
+    serves(book)
+    book.times.held(8.0)
+    waiting = 0
+    while book.can_serve_by(101.0, 100.0):
+        waits(book)
+        waiting += 1
+    assert waiting == may_come
+
+
+def test_a_pool_whose_workers_have_left_is_not_overloaded() -> None:
+    book = opened(size=1)
+    worker = serves(book)
+    book.times.held(8.0)
+    assert not book.can_serve_by(101.0, 100.0)
+    loses(book, worker, reason="idle")
+    assert book.can_serve_by(101.0, 100.0)
 
 
 def test_while_nothing_is_known_nobody_is_refused() -> None:
