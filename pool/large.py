@@ -70,7 +70,9 @@ class Memory:
             raise ValueError(str(error)) from None
 
     def close(self) -> None:
-        """Give all of it back."""
+        """Give all of it back; nothing can be placed or read any more."""
+        self._outgoing.close()
+        self._incoming.close()
         for fd in self.fds:
             self._close_fd(fd)
 

@@ -11,9 +11,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from msgspec import Raw
 
-from bridge.messages import NULL
+from bridge.messages import NULL, Reply
 from bridge.messages.memory import LARGE
+from bridge.messages.memory.files import KEPT
+from bridge.messages.memory.large import Large
 from pool.calls import Prepared, encode_request, prepare
 from pool.errors import RequestError
 from pool.large import Memory, outgoing
@@ -121,6 +124,28 @@ def test_what_cannot_be_written_is_a_request_error(memory: Memory) -> None:
     with pytest.raises(RequestError, match=r"^c: the arguments cannot be sent: Bad file"):
         sent(broken, prepared_of(data=DATA))
     os.close(reading)
+
+
+def test_memory_that_is_closed_touches_no_descriptor() -> None:
+    memory = Memory(os.memfd_create("test"), os.memfd_create("test"), LIMIT, os.close)
+    memory.agree(["bytes"])
+    memory.place(1, prepared_of(), [Large("a", bytes(2 * KEPT), "bytes", 2 * KEPT)])
+    numbers = memory.fds
+    memory.close()
+    others = [os.memfd_create("others") for _ in numbers]
+    assert set(others) == set(numbers)  # as the kernel hands them out
+    for fd in others:
+        os.ftruncate(fd, 4 * KEPT)
+    memory.answered(1)
+    with pytest.raises(RequestError, match="Bad file descriptor"):
+        sent(memory, prepared_of(data=DATA), 2)
+    table = b'[{"at":"a","offset":0,"size":1,"type":"bytes"}]'
+    with pytest.raises(ValueError, match="Bad file descriptor"):
+        memory.read(Reply(1, True, Raw(b"{}"), memory=Raw(table)))
+    for fd in others:
+        assert os.fstat(fd).st_size == 4 * KEPT
+        assert os.pread(fd, 1, 0) == b"\0"
+        os.close(fd)
 
 
 def test_a_request_without_large_arguments_is_as_it_always_was(memory: Memory) -> None:

@@ -69,6 +69,10 @@ class Outgoing:
                     os.ftruncate(self._fd, end)
                     self._size = end
 
+    def close(self) -> None:
+        """Write nothing any more: the descriptor's number may soon be another's."""
+        self._fd = -1
+
     def _place(self, call: int, large: Large) -> Placed:
         data = _bytes_of(large)
         if len(data) != large.size:
@@ -94,6 +98,10 @@ class Incoming:
     def read(self, table: Iterable[Placed]) -> dict[str | None, Held]:
         """The values of a message, by their names; raise `ValueError` if one is not there."""
         return {placed.at: Held(placed, self._read(placed)) for placed in table}
+
+    def close(self) -> None:
+        """Read nothing any more."""
+        self._fd = -1
 
     def _read(self, placed: Placed) -> Buffer:
         if placed.type == "bytes":
