@@ -185,7 +185,7 @@ async def test_who_waits_in_vain_for_a_failing_start_learns_why() -> None:
     options = {"exit_before_ready": 7}
     async with make_pool("spawn", "bridge.faulty", options=options, max_restarts=99) as pool:
         with pytest.raises(PoolTimeout, match="Workers fail to start") as caught:
-            async with pool.checkout(timeout=1.5):
+            async with pool.checkout(timeout=6):
                 pass
         assert isinstance(caught.value.__cause__, WorkerStartError)
         assert "told to exit" in caught.value.__cause__.stderr_tail

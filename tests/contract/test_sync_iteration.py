@@ -53,11 +53,14 @@ def interrupted(now: Callable[[], bool] = main_waits) -> Iterator[threading.Even
             time.sleep(0.001)  # nothing tells that a thread waits
         signal.pthread_kill(MAIN.ident or 0, signal.SIGINT)
 
+    # A shell may have started the tests with it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         yield begun
     thread.join()
+    signal.signal(signal.SIGINT, before)
 
 
 # Map
