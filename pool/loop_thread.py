@@ -134,7 +134,7 @@ class _Visit(Generic[T]):
                 self.over.set_result(None)
 
     def leave(self) -> None:
-        """On the loop, after `run` was started there: an interrupt may have come before that."""
+        """Let `run` end; called on the loop, where it has begun unless an interrupt came before."""
         if self._scope is None:
             self.over.set_result(None)
         elif self._is_inside:

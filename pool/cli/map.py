@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 from time import monotonic
@@ -23,8 +22,8 @@ from pool.cli.mapping.run import Job, conduct
 from pool.cli.options import READABLE, SECONDS, log_level, start_up_options, workers
 from pool.config import PoolConfig
 
-_OF_THE_MAP = ("ordered", "max_in_flight", "timeout", "idempotent", "attempts")
-_OF_THE_POOL = ("size", "overflow", "concurrency", "start_method", "options")
+_MAP_SETTINGS = ("ordered", "max_in_flight", "timeout", "idempotent", "attempts")
+_POOL_SETTINGS = ("size", "overflow", "concurrency", "start_method", "options")
 
 
 @click.command("map")
@@ -66,7 +65,8 @@ _OF_THE_POOL = ("size", "overflow", "concurrency", "start_method", "options")
 @click.option(
     "--max-in-flight",
     type=click.IntRange(1),
-    help="Items that are under way at most; by default a few for each slot.",
+    help="Items that are under way at most; by default a few for each slot, of quick ones "
+    "some thousands. Lower it if some lines are very large.",
 )
 @click.option("--ordered", is_flag=True, help="In the order of the input, not as they come.")
 @log_level
@@ -104,7 +104,9 @@ def map_lines(target: str, command: str, inputs: Path, output: Path, **options: 
         except (Interrupted, asyncio.CancelledError):
             if interruption.signal is None:
                 raise
-            sys.exit(_said_goodbye(interruption.signal))
+            name = interruption.signal.name
+            click.echo(f"ended by {name}; the same command goes on from here", err=True)
+            sys.exit(128 + interruption.signal)
     sys.exit(1 if out.earlier.failed + out.failed else 0)
 
 
@@ -112,7 +114,7 @@ def make_pool(target: str, options: dict[str, Any]) -> WorkerPool:
     """The pool that these options ask for; their `size` is set if it was not."""
     try:
         options["size"] = options["size"] or PoolConfig(bridge=target).size
-        settings: dict[str, Any] = {name: options[name] for name in _OF_THE_POOL}
+        settings: dict[str, Any] = {name: options[name] for name in _POOL_SETTINGS}
         # How long an item waits for a worker is bounded by --timeout.
         return WorkerPool(target, checkout_timeout=None, **settings)
     except ValueError as error:
@@ -131,7 +133,7 @@ def _run(
     began = monotonic()
     total = _recover(source, out)
     dataset = Dataset(source, out.earlier.done)
-    settings = {name: options[name] for name in _OF_THE_MAP}
+    settings = {name: options[name] for name in _MAP_SETTINGS}
     job = Job(command, dataset, out, options["size"], settings)
     try:
         with progress(out, total, began) as show:
@@ -150,8 +152,3 @@ def _recover(source: BinaryIO, out: Output) -> int | None:
         assert total is not None
         out.recover(total)
     return total
-
-
-def _said_goodbye(number: signal.Signals) -> int:
-    click.echo(f"ended by {number.name}; the same command goes on from here", err=True)
-    return 128 + number
