@@ -136,7 +136,7 @@ def _run(
     settings = {name: options[name] for name in _MAP_SETTINGS}
     job = Job(command, dataset, out, options["size"], settings)
     try:
-        with progress(out, total, began) as show:
+        with progress(out, total, began) as show, interruption.held():
             asyncio.run(conduct(job, pool, interruption, show))
     finally:
         click.echo(summary(out, monotonic() - began), err=True)
