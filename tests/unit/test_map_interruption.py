@@ -23,7 +23,7 @@ def test_outside_of_a_loop_it_is_raised(number: signal.Signals) -> None:
 
 @each_signal
 def test_a_second_one_has_its_default_effect(number: signal.Signals) -> None:
-    with Interruption() as interruption:
+    with Interruption():
         with pytest.raises(Interrupted):
             signal.raise_signal(number)
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
