@@ -35,9 +35,8 @@ _MAX_DIMENSIONS = 32  # of numpy 1; numpy 2 takes 64
 _MAX_ADDRESS = 2**63 - 1
 
 _UNITS = r"(?:\[\d{0,9}(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
-_DTYPE = re.compile(
-    rf"[<>|](?:b1|[iu][1248]|f[248]|c(?:8|16)|[Mm]8{_UNITS}|[SU](?=[1-9])\d{{1,9}})", re.ASCII
-)
+_DTYPE = rf"[<>|](?:b1|[iu][1248]|f[248]|c(?:8|16)|[Mm]8{_UNITS}|[SU](?=[1-9])\d{{1,9}})"
+"""Compiled when it is needed, which would take half of what a worker needs to import all this."""
 
 Type = Literal["bytes", "ndarray"]
 
@@ -97,7 +96,7 @@ def item_size(dtype: str) -> int:
 
     Numbers, truth values, dates, durations, and bytes and text of a fixed length do.
     """
-    if _DTYPE.fullmatch(dtype) is None:
+    if re.fullmatch(_DTYPE, dtype, re.ASCII) is None:
         raise ValueError("an array's dtype is none that can be sent")
     length = int(dtype[2:].partition("[")[0])
     return 4 * length if dtype[1] == "U" else length
