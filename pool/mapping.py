@@ -67,6 +67,7 @@ class Mapping:
             raise RuntimeError("a map is entered once; call `map` for each")
         self._results = Results(*self._shape)
         self._running = self._lanes
+        self._scopes: list[anyio.CancelScope] = []
         self._tasks = await anyio.create_task_group().__aenter__()
         for number in range(self._lanes):
             self._tasks.start_soon(self._lane, self._results, name=f"map lane {number}")
@@ -76,13 +77,20 @@ class Mapping:
         assert self._results is not None
         if self._running:
             self._results.fail(LeaseClosed("the map is over: its block was left"))
-        self._tasks.cancel_scope.cancel()
+        # In their order, which a task group would not keep: what a seed tells is to be told again.
+        for scope in self._scopes:
+            scope.cancel()
         # Without what the block raised: that goes on as it is, not in a group.
         await self._tasks.__aexit__(None, None, None)
 
     # Lanes
 
     async def _lane(self, results: Results) -> None:
+        with anyio.CancelScope() as scope:
+            self._scopes.append(scope)
+            await self._work(results)
+
+    async def _work(self, results: Results) -> None:
         try:
             while await results.has_room(self._may_be_taken):
                 size = self._next_size(results)

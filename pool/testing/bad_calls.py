@@ -78,7 +78,7 @@ class BadCalls(Obedient):
         self.behave(child, request)
 
     def too_few_results(self, child: Child, request: Request) -> None:
-        self._answer_batch(child, request, (request.batch or [])[1:], {})
+        self._answer_batch(child, request, (request.batch or [])[:-1], {})
 
     def too_many_results(self, child: Child, request: Request) -> None:
         self._answer_batch(child, request, [*(request.batch or []), {}, {}], {})

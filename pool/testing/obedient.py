@@ -29,9 +29,9 @@ class Obedient(Script):
     """A bridge: ready after `start_time` seconds, then one call after the other.
 
     `echo` returns its arguments; `sleep` takes `seconds`; `count` gives `n`
-    items, `delay` seconds before each; `commands` are added to these, each a
-    function of the arguments, and take `call_time` seconds; streams so long
-    for each item. `ping`, `shutdown`, end of file and SIGTERM are as with our
+    items; `commands` are added to these, each a function of the arguments. They
+    take `call_time` seconds, streams so long for each item unless an argument
+    `delay` says otherwise. `ping`, `shutdown`, end of file and SIGTERM are as with our
     own bridges.
 
     With "concurrent" among its `capabilities` it works on as many calls at a
@@ -129,9 +129,10 @@ class Obedient(Script):
             return self.start_time
         if request.command == "sleep" and request.batch is None:
             return float(request.args["seconds"])
-        if request.command == "count" and "delay" in request.args:
+        command = self.commands.get(request.command)
+        if command is not None and is_stream(command) and "delay" in request.args:
             return float(request.args["delay"])
-        return self.call_time if request.command in self.commands else 0.0
+        return 0.0 if command is None else self.call_time
 
     def lasts(self, request: Request) -> float:
         """Seconds from reading a request until all of it is answered."""

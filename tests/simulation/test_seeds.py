@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
+from tests.simulation.acts import ACTS
 from tests.simulation.story import Story
 
 SEEDS = 2_000
@@ -33,16 +34,26 @@ def test_a_seed_tells_the_same_story_again() -> None:
 
 
 def test_the_stories_have_everything_in_them() -> None:
-    outcomes: Counter[str] = Counter()
+    outcomes: dict[str, Counter[str]] = defaultdict(Counter)
     exits: Counter[str] = Counter()
+    heard: Counter[str] = Counter()
     for seed in range(100):
         story = Story(seed)
         story.tell()
-        outcomes.update(story.outcomes.values())
+        for told in story.outcomes.values():
+            act, _, outcome = told.partition(": ")
+            outcomes[act][outcome] += 1
         exits.update(story.exits)
-    assert {"ok", "cancelled", "PoolTimeout", "PoolSaturated", "CallTimeout"} <= outcomes.keys()
-    assert {"BrokenWorkerError", "ProtocolError", "EnvironmentInvalid"} <= outcomes.keys()
-    assert outcomes["ok"] > outcomes.total() / 4
+        heard.update(story.heard)
+    assert outcomes.keys() == {act.__name__ for act in ACTS}
+    failures = {"cancelled", "PoolTimeout", "PoolSaturated", "CallTimeout", "EnvironmentInvalid"}
+    failures |= {"BrokenWorkerError", "ProtocolError"}
+    for act in ("call", "stream"):
+        assert {"ok", *failures} <= outcomes[act].keys()
+    assert outcomes["call"]["ok"] > outcomes["call"].total() / 4
+    assert {"ok", "left", "cancelled"} <= outcomes["stream_on_a_lease"].keys()
+    assert {"ok", "left", "cancelled", "EnvironmentInvalid"} <= outcomes["map"].keys()
     assert {"crash", "signal", "start", "protocol", "ping", "timeout", "template_lost"} <= {*exits}
     assert {"idle", "unwanted", "reload", "drain"} <= exits.keys()
     assert {"recycled_calls", "recycled_age", "recycled_memory"} <= exits.keys()
+    assert min(heard[what] for what in ("$cancel", "$credit", "batch")) > 30
