@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pool.capacity import promotions, starts
+from pool.capacity import Counts, promotions, starts
 from pool.ledger import Fitness, Ledger
 from pool.ledger.members import Member
 from pool.lifecycle import PoolState, WorkerState
@@ -75,8 +75,9 @@ def decide(ledger: Ledger[W], now: float) -> list[Action[W]]:
         return []
     if ledger.is_over:
         return list(_end_workers(ledger))
+    counts = ledger.counts()
     for rule in _RULES:
-        actions = list(rule(ledger, now))
+        actions = list(rule(ledger, counts, now))
         if actions:
             return actions
     return []
@@ -84,8 +85,9 @@ def decide(ledger: Ledger[W], now: float) -> list[Action[W]]:
 
 def look_again_at(ledger: Ledger[W], now: float) -> float | None:
     """The instant at which time alone may have changed what is to be done; None is never."""
-    instants = [ledger.life.hurry_at, ledger.proof_due_at(), _next_start(ledger)]
-    instants += _next_dismissals(ledger, now)
+    counts = ledger.counts()
+    instants = [ledger.life.hurry_at, ledger.proof_due_at(), _next_start(ledger, counts)]
+    instants += _next_dismissals(ledger, counts, now)
     instants += _next_birthdays(ledger)
     instants += _end_of_patience(ledger)
     later = (instant for instant in instants if instant is not None and instant > now)
@@ -109,28 +111,28 @@ def _end_workers(ledger: Ledger[W]) -> Iterator[Action[W]]:
 # Spares
 
 
-def _promote_spares(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _promote_spares(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """One that is ready comes before one that starts."""
     spares = ledger.roster.spares()
     if spares:
-        for spare in spares[: promotions(ledger.limits, ledger.counts())]:
+        for spare in spares[: promotions(ledger.limits, counts)]:
             yield Promote(spare)
 
 
-def _drop_spares(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _drop_spares(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """Those that nobody wants go."""
     spares = ledger.roster.spares()
     if spares:
-        for spare in spares[ledger.counts().reserve :]:
+        for spare in spares[counts.reserve :]:
             yield Retire(spare, "unwanted")
 
 
 # Idle workers
 
 
-def _dismiss_idle(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _dismiss_idle(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """Workers that have idled for their time go, one at a time."""
-    linger = _linger(ledger)
+    linger = _linger(ledger, counts)
     if linger is None:
         return
     for worker in ledger.roster:
@@ -140,12 +142,11 @@ def _dismiss_idle(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
             return
 
 
-def _linger(ledger: Ledger[W]) -> float | None:
+def _linger(ledger: Ledger[W], counts: Counts) -> float | None:
     """Seconds that an idle worker may stay as things are; None is for ever.
 
     None go below `min_ready`, or below what somebody waits for.
     """
-    counts = ledger.counts()
     if counts.serving <= counts.floor:
         return None
     if ledger.config.idle_timeout is not None:
@@ -153,8 +154,8 @@ def _linger(ledger: Ledger[W]) -> float | None:
     return OVERFLOW_LINGER if counts.serving > ledger.limits.size else None
 
 
-def _next_dismissals(ledger: Ledger[W], now: float) -> Iterator[float | None]:
-    linger = _linger(ledger)
+def _next_dismissals(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[float | None]:
+    linger = _linger(ledger, counts)
     if linger is None:
         return
     for worker in ledger.roster:
@@ -163,11 +164,11 @@ def _next_dismissals(ledger: Ledger[W], now: float) -> Iterator[float | None]:
             yield (worker.last_active if worker.is_idle else now) + linger
 
 
-def _release_surplus(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _release_surplus(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """More may serve than the limits allow: after a resize, or when a late reply brings back
     a worker that has been replaced. Those that idle go first, the longest idle before others.
     """
-    surplus = ledger.counts().serving - ledger.limits.size - ledger.limits.overflow
+    surplus = counts.serving - ledger.limits.size - ledger.limits.overflow
     if surplus > 0:
         serving = [w for w in ledger.roster if w.in_service and w.serves]
         serving.sort(key=lambda worker: (worker.is_busy, worker.last_active))
@@ -177,7 +178,7 @@ def _release_surplus(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
 # Workers that are due, released or given up
 
 
-def _finish_released(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _finish_released(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     for worker in ledger.roster:
         if worker.released and worker.is_idle:
             yield Retire(worker, worker.released)
@@ -189,28 +190,28 @@ def _next_birthdays(ledger: Ledger[W]) -> Iterator[float | None]:
             yield worker.launched_at + worker.term.age
 
 
-def _release_useless(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _release_useless(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """Who is due and blocked by abandoned calls serves nobody: nothing stands in for it."""
     for worker in ledger.roster:
         if worker.due and worker.is_ready and worker.is_blocked and not worker.released:
             yield Release(worker, worker.due)
 
 
-def _kill_stuck(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _kill_stuck(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """A call that was given up is not ended otherwise; its neighbours are let finish first."""
     for worker in ledger.roster:
         if worker.is_stuck and worker.is_ready and not worker.is_busy:
             yield Kill(worker, "timeout", "did not end an abandoned call")
 
 
-def _cull_abandoned(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _cull_abandoned(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """Bound the processes that nobody is served by: beyond `size` of them the oldest go."""
     blocked = [w for w in ledger.roster if w.is_ready and w.is_blocked]
     for worker in blocked[: -ledger.limits.size]:
         yield Kill(worker, "timeout", "was one of too many that had not ended abandoned calls")
 
 
-def _drop_stand_ins(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _drop_stand_ins(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     if ledger.roster.due() and ledger.life.may_grow:
         return
     for worker in ledger.roster:
@@ -218,7 +219,7 @@ def _drop_stand_ins(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
             yield Kill(worker, "unwanted", "was not wanted any more: nobody is to be replaced")
 
 
-def _replace_due(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _replace_due(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """One at a time, unless the one before takes long over its last calls."""
     if not ledger.roster.due() or not ledger.life.may_grow or not _may_start(ledger, now):
         return
@@ -237,11 +238,10 @@ def _end_of_patience(ledger: Ledger[W]) -> Iterator[float]:
 # Starts
 
 
-def _start_missing(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _start_missing(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """As many as are missing, and limits and back-off allow."""
     if not _may_start(ledger, now):
         return
-    counts = ledger.counts()
     missing = starts(ledger.limits, counts)
     at_most = ledger.restarts.at_most
     if at_most is not None:
@@ -249,13 +249,11 @@ def _start_missing(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
     yield from (Start() for _ in range(missing))
 
 
-def _ask_environment(ledger: Ledger[W], now: float) -> Iterator[Action[W]]:
+def _ask_environment(ledger: Ledger[W], counts: Counts, now: float) -> Iterator[Action[W]]:
     """Validated once, when the first worker is missing; what failed is asked when needed again."""
     if ledger.fitness in (Fitness.BEING_ASKED, Fitness.FIT):
         return
-    if starts(ledger.limits, ledger.counts()) and (
-        not ledger.lobby.is_empty or now >= ledger.ask_again_at
-    ):
+    if starts(ledger.limits, counts) and (not ledger.lobby.is_empty or now >= ledger.ask_again_at):
         yield Validate()
 
 
@@ -264,15 +262,15 @@ def _may_start(ledger: Ledger[W], now: float) -> bool:
     return ledger.fitness is Fitness.FIT and now >= ledger.restarts.not_before
 
 
-def _next_start(ledger: Ledger[W]) -> float | None:
-    if not starts(ledger.limits, ledger.counts()) and not ledger.roster.due():
+def _next_start(ledger: Ledger[W], counts: Counts) -> float | None:
+    if not starts(ledger.limits, counts) and not ledger.roster.due():
         return None
     if ledger.fitness is Fitness.UNFIT:
         return ledger.ask_again_at
     return ledger.restarts.not_before
 
 
-_RULES: tuple[Callable[[Ledger[Any], float], Iterator[Action[Any]]], ...] = (
+_RULES: tuple[Callable[[Ledger[Any], Counts, float], Iterator[Action[Any]]], ...] = (
     _promote_spares,
     _drop_spares,
     _dismiss_idle,
