@@ -83,7 +83,7 @@ class ConcurrentRunner:
             self._close()
 
     def _on_readable(self, handle: Callable[[Request | Failure], None]) -> None:
-        or_end(self._intake.read)
+        or_end(self._intake.look)
         self._hand_out(handle)
         if self._intake.is_at_end:
             self._loop.remove_reader(self._intake.fds[0])
@@ -207,7 +207,8 @@ class ConcurrentRunner:
 
     def _abort(self, error: BaseException) -> None:
         """End the process as the command wants that raised this."""
-        self._failure = self._failure or error
+        if self._failure is None:
+            self._failure = error
         self._loop.stop()
 
     def _close(self) -> None:

@@ -87,6 +87,12 @@ class Bridge:
     Commands may be plain functions, `async def`, generators or async
     generators; the last two stream their items. Arguments are validated
     against the annotations (any type msgspec knows) before the command runs.
+
+    Calls come one at a time, plain ones on the main thread, unless the pool
+    sends more. Then plain functions and generators run on threads, the others
+    as tasks of one event loop, and what they share is theirs to guard. A
+    cancelled call raises `asyncio.CancelledError` where it awaits; a stream is
+    closed at its next item; a plain function runs to its end.
     """
 
     def __init__(self) -> None:
@@ -122,12 +128,18 @@ class Bridge:
         return function
 
     def on_define(self, function: Adopt) -> Adopt:
-        """Called as `(session, key, version, definition)` when another worker defined `key`."""
+        """Called as `(session, key, version, definition)` when another worker defined `key`.
+
+        On the main thread, also while calls run on others.
+        """
         self._adopt = function
         return function
 
     def on_forget(self, function: Drop) -> Drop:
-        """Called as `(session, key)` when another forgot `key`; None is the whole session."""
+        """Called as `(session, key)` when another forgot `key`; None is the whole session.
+
+        On the main thread, also while calls run on others.
+        """
         self._drop = function
         return function
 

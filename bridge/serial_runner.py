@@ -35,7 +35,7 @@ class SerialRunner:
         self._intake = intake
         self._stop = intake.stop
         self._replies = replies
-        self._wire_fd = intake.fds[0]
+        self._wire_fd, self._stop_fd = intake.fds
         self._poll = select.poll()
         for fd in intake.fds:
             self._poll.register(fd, select.POLLIN)
@@ -138,15 +138,15 @@ class SerialRunner:
 
     def _make_loop(self) -> asyncio.Runner:
         self._runner = asyncio.Runner()
-        loop, (wire_fd, stop_fd) = self._runner.get_loop(), self._intake.fds
-        loop.add_reader(wire_fd, self._on_readable, loop)
-        loop.add_reader(stop_fd, self._on_signal, loop)
+        loop = self._runner.get_loop()
+        loop.add_reader(self._wire_fd, self._on_readable, loop)
+        loop.add_reader(self._stop_fd, self._on_signal, loop)
         return self._runner
 
     def _on_readable(self, loop: asyncio.AbstractEventLoop) -> None:
-        or_end(self._intake.read)
+        or_end(self._intake.look)  # a plain stream may have read it before this turn
         if self._intake.is_at_end:
-            loop.remove_reader(self._intake.fds[0])
+            loop.remove_reader(self._wire_fd)
             self._watch.notify()
         if self._is_idle:
             loop.stop()
@@ -155,7 +155,7 @@ class SerialRunner:
         if not self._stop.requested:
             self._stop.drain()
             return
-        loop.remove_reader(self._stop.fd)
+        loop.remove_reader(self._stop_fd)
         self._intake.give_up()  # what was sent before is read in the same turn
         self._watch.notify()
         if self._is_idle:

@@ -19,10 +19,9 @@ from bridge.messages import Failure, args_object, failure, success
 from bridge.news import catch_up
 from bridge.registry import Bridge, Command
 from bridge.replies import Replies
-from bridge.report import report
 from bridge.requests import Request
-from bridge.secrets import learn_options
 from bridge.serial_runner import SerialRunner
+from bridge.start import Start, StartFailed
 from bridge.wire import Wire
 
 
@@ -32,14 +31,6 @@ class Identity:
 
     mode: str
     worker_id: str | None
-
-
-class StartFailed(Exception):
-    """A start-up function raised; `reply` says what. The process is of no use."""
-
-    def __init__(self, reply: Failure) -> None:
-        super().__init__(reply.error)
-        self.reply = reply
 
 
 class _PingArgs(Struct):
@@ -81,7 +72,7 @@ class Server:
         self._concurrent: ConcurrentRunner | None = None
         self._runner: Runner = self._serial
         self._concurrency = 1
-        self._started = False
+        self._start = Start(bridge, self._serial.run_coroutine)
 
     # Life
 
@@ -108,7 +99,7 @@ class Server:
         return 0
 
     def _serve(self) -> None:
-        while (request := self._serial.next(has_started=self._started)) is not None:
+        while (request := self._serial.next(has_started=self._start.is_done)) is not None:
             self.handle(request)
         if self._concurrency > 1:
             loop = self._serial.hand_over_loop()
@@ -126,19 +117,6 @@ class Server:
             self._concurrent.close()
         self._serial.close()
 
-    def _start(self, call_id: int, options: bytes) -> None:
-        if self._started:
-            return
-        learn_options(options)
-        for function in self._bridge.start_functions:
-            try:
-                made = function(options)
-                if hasattr(made, "__await__"):
-                    self._serial.run_coroutine(made)
-            except Exception as error:
-                raise StartFailed(report(call_id, error)) from error
-        self._started = True
-
     # Requests
 
     def handle(self, request: Request | Failure) -> None:
@@ -155,8 +133,8 @@ class Server:
         elif request.command == "shutdown":
             self._shutdown(request)
         else:
-            if not self._started:
-                self._start(request.id, b"{}")
+            if not self._start.is_done:
+                self._start.run(request.id, b"{}")
             self._call(request)
 
     def _ping(self, request: Request) -> None:
@@ -167,7 +145,7 @@ class Server:
             self._replies.fail(failure(request.id, str(error), "ArgumentError"))
             return
         if ping.initialization:
-            self._start(request.id, options)
+            self._start.run(request.id, options)
         now = {
             "status": "ok",
             "timestamp": time.time(),

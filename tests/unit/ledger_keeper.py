@@ -189,8 +189,8 @@ class Keeper:
         self.ledger.give_back(slot, self.now)
         self.settle()
 
-    def answer(self, slot: Slot[Member]) -> None:
-        self.ledger.answered(slot.worker)
+    def answer(self, slot: Slot[Member], calls: int = 1) -> None:
+        self.ledger.answered(slot.worker, calls)
         self.ledger.times.called("work", 0.1)
         self.settle()
 
@@ -203,7 +203,9 @@ class Keeper:
 
     # Workers
 
-    def ready(self, worker: Member) -> None:
+    def ready(self, worker: Member, *, one_at_a_time: bool = False) -> None:
+        if one_at_a_time and len(worker.slots) > 1:
+            worker.take_one_at_a_time()
         worker.handshaken(self.now)
         self.ledger.ready(worker, self.now)
         self.settle()
@@ -230,6 +232,11 @@ class Keeper:
         self.ledger.late_reply(slot, self.now)
         self.settle()
 
+    def stuck(self, worker: Member) -> None:
+        """A call that was given up is unanswered after all the time it was left."""
+        self.ledger.stuck(worker, self.now)
+        self.settle()
+
     def validated(self, *, fit: bool) -> None:
         self.validating = False
         if fit:
@@ -254,7 +261,7 @@ def grown(workers: int, **settings: Any) -> Keeper:
     keeper = Keeper(PoolConfig(bridge="b", **{"start_concurrency": 8, **settings}))
     keeper.ledger.validated()
     keeper.settle()
-    for _ in range(workers):
+    for _ in range(workers * keeper.config.concurrency):
         keeper.checkout(None)
     while starting := keeper.workers(WorkerState.STARTING):
         keeper.ready(starting[0])

@@ -30,6 +30,7 @@ CONFIGS = st.builds(
     overflow=st.integers(0, 2),
     spares=st.integers(0, 2),
     min_ready=st.integers(0, 3),
+    concurrency=st.sampled_from([1, 2, 8]),
     max_waiting=st.sampled_from([0, 2, None]),
     start_concurrency=st.sampled_from([1, 2, 4]),
     idle_timeout=st.sampled_from([None, 1.0]),
@@ -40,6 +41,7 @@ CONFIGS = st.builds(
 )
 TIMEOUTS = st.sampled_from([None, 0.0, 0.5, 30.0])
 TIMES = st.sampled_from([0.0, 0.01, 0.5, 1.0, 10.0, 61.0])
+ONE_IN_FOUR = [False, False, False, True]
 LOSSES = st.sampled_from(["", "protocol", "timeout"])
 
 
@@ -47,15 +49,32 @@ def some(find: Callable[[LedgerMachine], object]) -> Callable[[LedgerMachine], b
     return lambda machine: bool(find(machine))
 
 
+def count_of(worker: Member, state: SlotState) -> int:
+    return sum(slot.state is state for slot in worker.slots)
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Plays callers, processes and the clock."""
 
     keeper: Keeper
 
-    @initialize(config=CONFIGS, seed=st.integers(0, 9))
-    def open(self, config: PoolConfig, seed: int) -> None:
+    @initialize(
+        config=CONFIGS,
+        seed=st.integers(0, 9),
+        one_at_a_time=st.sampled_from(ONE_IN_FOUR),
+        callers=st.integers(0, 9),
+    )
+    def open(self, config: PoolConfig, seed: int, one_at_a_time: bool, callers: int) -> None:
+        """With so many callers at once, who have what they came for before anything goes wrong."""
         self.keeper = Keeper(config, seed)
+        self.one_at_a_time = one_at_a_time
         self.ready_waits: list[ReadyWait] = []
+        for _ in range(callers):
+            self.keeper.checkout(None)
+        if self.keeper.validating:
+            self.keeper.validated(fit=True)
+        while starting := self.starting():
+            self.keeper.ready(starting[0], one_at_a_time=one_at_a_time)
 
     # Helpers
 
@@ -77,11 +96,19 @@ class LedgerMachine(RuleBasedStateMachine):
     def late(self) -> list[Slot[Member]]:
         return [slot for slot in self.keeper.abandoned if slot.worker.is_ready]
 
+    def given_up_on(self) -> list[Member]:
+        return [worker for worker in self.workers(WorkerState.READY) if worker.has_abandoned]
+
     # Callers
 
     @rule(timeout=TIMEOUTS)
     def checkout(self, timeout: float | None) -> None:
-        self.keeper.checkout(timeout)
+        lendable = [len(worker.free) for worker in self.keeper.ledger.roster]
+        ticket = self.keeper.checkout(timeout)
+        if ticket is not None and any(lendable):
+            # At once, on one of those with the fewest calls.
+            assert ticket.slot is not None
+            assert len(ticket.slot.worker.free) == max(lendable) - 1
 
     @precondition(some(lambda m: m.keeper.waiting))
     @rule(data=st.data())
@@ -90,11 +117,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.keeper.cancel(ticket)
 
     @precondition(some(lambda m: m.keeper.leases))
-    @rule(data=st.data(), answered=st.booleans())
-    def give_back(self, data: st.DataObject, answered: bool) -> None:
+    @rule(data=st.data(), answered=st.integers(0, 2))
+    def give_back(self, data: st.DataObject, answered: int) -> None:
         slot: Slot[Member] = data.draw(st.sampled_from(self.keeper.leases))
         if answered and slot.worker.is_ready:
-            self.keeper.answer(slot)
+            self.keeper.answer(slot, answered)
         self.keeper.give_back(slot)
 
     @precondition(some(serving_leases))
@@ -106,6 +133,19 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def late_reply(self, data: st.DataObject) -> None:
         self.keeper.late_reply(data.draw(st.sampled_from(self.late())))
+
+    @precondition(some(given_up_on))
+    @rule(data=st.data())
+    def late_reply_is_overdue(self, data: st.DataObject) -> None:
+        self.keeper.stuck(data.draw(st.sampled_from(self.given_up_on())))
+
+    @precondition(some(serving_leases))
+    @rule(data=st.data())
+    def call_never_ends(self, data: st.DataObject) -> None:
+        slot = data.draw(st.sampled_from(self.serving_leases()))
+        self.keeper.abandon(slot)
+        if slot.worker.is_ready:
+            self.keeper.stuck(slot.worker)
 
     @rule(share=st.integers(1, 4))
     def wait_ready(self, share: int) -> None:
@@ -119,7 +159,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(some(starting))
     @rule(data=st.data())
     def ready(self, data: st.DataObject) -> None:
-        self.keeper.ready(data.draw(st.sampled_from(self.starting())))
+        worker = data.draw(st.sampled_from(self.starting()))
+        self.keeper.ready(worker, one_at_a_time=self.one_at_a_time)
 
     @precondition(some(there))
     @rule(data=st.data(), reason=LOSSES)
@@ -166,10 +207,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.keeper.pass_time(seconds)
 
     @precondition(lambda m: m.keeper.ledger.life.state is not PoolState.CLOSED)
-    @rule()
-    def drain(self) -> None:
-        self.keeper.ledger.drain()
-        self.keeper.settle()
+    @rule(really=st.sampled_from(ONE_IN_FOUR))
+    def drain(self, really: bool) -> None:
+        if really:  # it is the end of most of what may happen
+            self.keeper.ledger.drain()
+            self.keeper.settle()
 
     # Always
 
@@ -185,6 +227,22 @@ class LedgerMachine(RuleBasedStateMachine):
             for slot in worker.slots:
                 assert (slot.state is SlotState.BUSY) == (slot in lent)
                 assert (slot.state is SlotState.ABANDONED) == (slot in self.keeper.abandoned)
+            busy, free = count_of(worker, SlotState.BUSY), count_of(worker, SlotState.FREE)
+            assert (worker.busy_slots, worker.usable_slots) == (busy, busy + free)
+
+    @invariant()
+    def who_is_stuck_is_lent_no_more_and_ends_when_its_neighbours_have(self) -> None:
+        for worker in self.workers(WorkerState.READY):
+            if worker.is_stuck:
+                assert worker.released
+                assert not worker.free
+                assert worker.is_busy
+
+    @invariant()
+    def all_know_how_many_calls_a_worker_takes(self) -> None:
+        ledger = self.keeper.ledger
+        for worker in self.workers(WorkerState.READY):
+            assert len(worker.slots) == ledger.limits.concurrency
 
     @invariant()
     def nobody_waits_while_a_worker_idles(self) -> None:
@@ -265,7 +323,7 @@ class LedgerMachine(RuleBasedStateMachine):
             keeper.exit(worker)
         # What each of them brings about may end others, such as a stand-in nobody needs any more.
         while starting := self.starting():
-            keeper.ready(starting[0])
+            keeper.ready(starting[0], one_at_a_time=self.one_at_a_time)
         while late := self.late():
             keeper.late_reply(late[0])
         for slot in list(keeper.leases):
@@ -286,7 +344,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 TestLedger = LedgerMachine.TestCase
 TestLedger.settings = settings(
-    max_examples=settings().max_examples * 3 // 2,  # 150, unless a profile says otherwise
+    max_examples=settings().max_examples * 3,  # 300, unless a profile says otherwise
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
