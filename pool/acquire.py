@@ -87,12 +87,16 @@ async def acquire(
 
 async def wait_for_slot(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
     """Return a lent slot where none is idle now; raises as `acquire` does."""
+    began = supervisor.clock.now()
     try:
-        slot = await _wait(supervisor, deadline)
+        slot = await _wait(supervisor, deadline, began)
     except BaseException as error:
         supervisor.counters.checkouts[_outcome(error)] += 1
         raise
+    slot.waited = slot.lent_at - began
     supervisor.counters.checkouts["ok"] += 1
+    if supervisor.hub.granted:
+        supervisor.chronicle.granted(slot, slot.lent_at)
     return slot
 
 
@@ -104,6 +108,8 @@ def take_idle(supervisor: Supervisor, now: float, *, again: bool = False) -> Slo
     slot = _find_idle(supervisor, now)
     if slot is not None:
         supervisor.counters.checkouts["ok"] += 1
+        if supervisor.hub.granted:
+            supervisor.chronicle.granted(slot, now)
     return slot
 
 
@@ -126,8 +132,7 @@ def _outcome(error: BaseException) -> str:
     return next((word for kind, word in outcomes if isinstance(error, kind)), "failed")
 
 
-async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
-    started = supervisor.now()
+async def _wait(supervisor: Supervisor, deadline: Deadline, began: float) -> Slot[Worker]:
     _check_queue(supervisor, deadline)
     in_front = False
     try:
@@ -143,7 +148,9 @@ async def _wait(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
                 return idle
             in_front = True
     except TimeoutError:
-        error = _timed_out(supervisor, deadline, waited=supervisor.now() - started)
+        waited = supervisor.now() - began
+        supervisor.chronicle.expired(waited)
+        error = _timed_out(supervisor, deadline, waited=waited)
         raise error from supervisor.ledger.restarts.last_cause
 
 
@@ -191,6 +198,7 @@ def _saturated(supervisor: Supervisor, why: str, limit: str) -> PoolSaturated:
     # Without a whole picture: this is said thousands of times a second under overload.
     counts = supervisor.ledger.counts()
     retry_after = max(MIN_RETRY_AFTER, supervisor.ledger.wait_estimate())
+    supervisor.chronicle.shed(counts.waiting, retry_after)
     return PoolSaturated(
         f"{supervisor.config.pool_name}: {counts.waiting} {why}; {counts.serving} workers serve, "
         f"{counts.busy} of their {counts.slots} slots busy, {counts.starting} start. "

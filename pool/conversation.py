@@ -190,6 +190,7 @@ class Conversation:
                 self._partner.nonsense(f"it told of a result that cannot be there: {error}")
                 return
         self._strays = 0
+        call.response_bytes = len(payload)
         self._partner.answered(call, reply)
         if not call.is_done:
             call.resume(reply)

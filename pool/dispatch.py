@@ -12,6 +12,7 @@ from pool.calls import Prepared
 from pool.errors import BrokenWorkerError, CallTimeout, PoolError, ProtocolError
 from pool.inflight import Call
 from pool.lifecycle import WorkerState
+from pool.outcomes import outcome_of
 from pool.retries import LostWorkerError, RetryRule, pause, poisoned
 from pool.slots import Slot
 from pool.supervisor import Supervisor
@@ -63,6 +64,7 @@ async def _repeat(
     """Make a call again whose worker was lost; raise its `loss` if that may not be."""
     lost, earlier = 1, None
     while rule.allows(loss, lost):
+        supervisor.chronicle.retried(prepared.command, lost, outcome_of(loss))
         await _pause(supervisor, lost, deadline)
         try:
             slot = await acquire_for(supervisor, prepared, deadline, again=True)
@@ -80,7 +82,6 @@ async def _repeat(
 
 async def _pause(supervisor: Supervisor, lost: int, deadline: Deadline) -> None:
     """Wait before a lost call is made again, no longer than its deadline."""
-    supervisor.counters.retries += 1
     seconds = pause(lost, supervisor.random)
     if deadline.at is not None:
         seconds = min(seconds, max(0.0, deadline.at - supervisor.now()))
@@ -120,6 +121,7 @@ async def _spend(
     call = None
     try:
         call = send(supervisor, slot, prepared, deadline, now, make)
+        call.waited = slot.waited
         return await call
     finally:
         if call is None or not call.given_up:

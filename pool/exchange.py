@@ -58,7 +58,7 @@ class Party(Protocol):
         """A call that was given up is unanswered after all the time it was left."""
         ...
 
-    def pinged(self) -> None:
+    def pinged(self, seconds: float) -> None:
         """A ping is answered."""
         ...
 
@@ -191,7 +191,9 @@ class Exchange:
 
     def ping(self) -> None:
         """See whether an idle worker answers."""
-        self._expect(self.talk.send(PING))
+        ping: Call = self.talk.send(PING)
+        ping.sent_at = self._clock.now()
+        self._expect(ping)
 
     def _expect(self, ping: Call) -> None:
         self.talk.watch(ping, self._clock.now() + self._config.ping_timeout)
@@ -213,7 +215,7 @@ class Exchange:
         elif call.id == HANDSHAKE_ID:
             self._party.started(reply)
         elif call.prepared is PING:
-            self._party.pinged()
+            self._party.pinged(now - call.sent_at)
 
     def _learn(self, session: str, reply: Reply, now: float) -> None:
         try:

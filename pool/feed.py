@@ -40,6 +40,7 @@ class Feed(Call):
 
     def take(self, reply: Reply) -> bool:
         self.items.append(reply.data)
+        self.items_seen += 1
         has_room = len(self.items) <= WINDOW
         # Who was cancelled in this step has ended the wait, and not come to know it.
         if self._more is not None and not self._more.is_done:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
@@ -13,9 +11,7 @@ from pool.circuits import Circuits, Probes
 from pool.config import PoolConfig
 from pool.errors import CircuitOpen, RemoteError
 from pool.lifecycle import CircuitState
-from pool.stats import Counters
-
-_log = logging.getLogger("bridgepool")
+from pool.telemetry.chronicle import Chronicle
 
 _UNGUARDED = nullcontext()
 
@@ -24,12 +20,11 @@ class Guard:
     """`with guard(command):` around one call; raises `CircuitOpen` instead of entering."""
 
     def __init__(
-        self, pool: str, breaker: Breaker, now: Callable[[], float], calls: Counter[str]
+        self, pool: str, breaker: Breaker, now: Callable[[], float], chronicle: Chronicle
     ) -> None:
-        self._pool = pool
         self._breaker = breaker
         self._now = now
-        self._calls = calls
+        self._chronicle = chronicle
         self._circuits = Circuits(pool, breaker)
 
     def __call__(self, command: str) -> AbstractContextManager[None]:
@@ -70,7 +65,7 @@ class Guard:
         try:
             return self._circuits.enter(command, self._now())
         except CircuitOpen:
-            self._calls["circuit_open"] += 1
+            self._chronicle.counters.calls["circuit_open"] += 1
             raise
 
     def _leave(
@@ -78,23 +73,16 @@ class Guard:
     ) -> None:
         changed = self._circuits.leave(command, probes, verdict, self._now(), failed_with)
         if changed is CircuitState.OPEN:
-            _log.warning(
-                "%s: calls of %r keep failing, the last with %s; they are refused for %g s",
-                self._pool,
-                command,
-                failed_with,
-                self._breaker.open_for,
-                extra={"pool": self._pool},
-            )
+            self._chronicle.circuit_opened(command, failed_with, self._breaker.open_for)
         elif changed is CircuitState.CLOSED:
-            _log.info("%s: calls of %r succeed again", self._pool, command)
+            self._chronicle.circuit_closed(command)
 
 
-def guard_of(config: PoolConfig, now: Callable[[], float], counters: Counters) -> Guard | None:
+def guard_of(config: PoolConfig, now: Callable[[], float], chronicle: Chronicle) -> Guard | None:
     """The guard that a pool is configured to have."""
     if config.breaker is None:
         return None
-    return Guard(config.pool_name, config.breaker, now, counters.calls)
+    return Guard(config.pool_name, config.breaker, now, chronicle)
 
 
 def unguarded(command: str) -> AbstractContextManager[None]:

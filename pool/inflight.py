@@ -21,8 +21,10 @@ class Call(Wait[Reply]):
     A caller's call has a `slot`; the pool's own requests have none. `sent_at` is
     the instant at which it was written, `allowed` the seconds it may take, `until`
     the instant at which somebody has to look after it if it is still unanswered.
-    `seconds` is how long the reply took. It is `given_up` when its caller is
-    gone and a late reply is still waited for.
+    `seconds` is how long the reply took, and `waited` how long its checkout did,
+    if that was for it alone; `response_bytes` is the size of its reply, and
+    `items_seen` counts what came ahead of that. It is `given_up` when its caller
+    is gone and a late reply is still waited for.
     """
 
     given_up = False
@@ -33,6 +35,9 @@ class Call(Wait[Reply]):
     allowed: float | None = None
     ends_at = 0
     seconds = 0.0
+    waited = 0.0
+    response_bytes = 0
+    items_seen = 0
 
     def __init__(
         self,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from functools import partial
 from types import CodeType
 
 from pool.clock import Alarm
 from pool.supervisor import Supervisor
-
-_log = logging.getLogger("bridgepool")
 
 MAX_FRAMES = 20
 """Innermost frames kept of a stack."""
@@ -51,18 +48,8 @@ def watch(supervisor: Supervisor, worker: str, stack: Stack) -> Alarm:
 
 
 def _report(supervisor: Supervisor, worker: str, since: float, stack: Stack) -> None:
-    supervisor.counters.leaks += 1
-    config = supervisor.config
-    _log.warning(
-        "%s: %s has been lent for %.2f s, longer than leak_threshold=%g s; leave its `with` block "
-        "sooner, or raise the threshold. It was taken at (most recent call last):\n%s",
-        config.pool_name,
-        worker,
-        supervisor.now() - since,
-        config.leak_threshold,
-        "\n".join(_lines(stack)) or "  (the event loop's own call)",
-        extra={"pool": config.pool_name, "worker": worker},
-    )
+    taken_at = "\n".join(_lines(stack)) or "  (the event loop's own call)"
+    supervisor.chronicle.leaked(worker, supervisor.now() - since, taken_at)
 
 
 def _lines(stack: Stack) -> list[str]:

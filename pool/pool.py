@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -32,6 +33,8 @@ from pool.retries import RetryRule
 from pool.stats import PoolStats
 from pool.stream import PoolSeat, Stream
 from pool.supervisor import Supervisor
+from pool.telemetry.events import RARE, Event
+from pool.telemetry.hub import Hub, Listener
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 
 
@@ -62,6 +65,7 @@ class WorkerPool:
     ) -> None:
         self._config = PoolConfig(bridge=bridge, argv=argv, **options)  # type: ignore[arg-type]
         self._random = Random()
+        self._hub = Hub()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -81,7 +85,9 @@ class WorkerPool:
         if self._supervisor is not None:
             raise PoolClosed(f"{self.name}: a pool can be opened once; make a new one")
         _check_platform()
-        supervisor = self._supervisor = Supervisor(self._config, self._launcher(), self._random)
+        supervisor = self._supervisor = Supervisor(
+            self._config, self._launcher(), self._random, self._hub
+        )
         # Nothing is awaited: a cancelled `open` cannot leave a pool that nobody will close.
         supervisor.open()
         self._task = asyncio.create_task(supervisor.run(), name=f"bridgepool {self.name}")
@@ -297,8 +303,22 @@ class WorkerPool:
         limits = supervisor.ledger.limits
         extra = limits.overflow if overflow is None else overflow
         replace(self._config, size=size, overflow=extra)  # refuses what cannot be
-        supervisor.ledger.resize(size, extra)
-        supervisor.settle()
+        supervisor.resize(size, extra)
+
+    # Listening
+
+    def listen(self, listener: Listener, kinds: Iterable[type[Event]] = RARE) -> Callable[[], None]:
+        """Have `listener` told of all events of these kinds from now on.
+
+        It is called on the pool's event loop with some events at a time, in their
+        order and between the pool's own steps, at most 50 ms after they happened; it
+        should be quick. Before the pool is opened it hears all from the beginning.
+        Nothing is spent on kinds that nobody listens to; those in
+        `pool.telemetry.events.FREQUENT` come with each call. If it raises, that is logged
+        and it is told nothing more. Returns a function that ends its listening.
+        """
+        self._hub.listen(listener, kinds)
+        return partial(self._hub.leave, listener)
 
     # Closing
 

@@ -12,16 +12,18 @@ W_co = TypeVar("W_co", covariant=True)
 class Slot(Generic[W_co]):
     """What a checkout takes. It is free, lent, or abandoned with a call still on it.
 
-    `lent_at` is the instant at which the present checkout got it. `tally` counts
+    `lent_at` is the instant at which the present checkout got it, `waited` the
+    seconds that it waited for that. `tally` counts
     the slots of its worker by their state; they share it.
     """
 
-    __slots__ = ("lent_at", "state", "tally", "worker")
+    __slots__ = ("lent_at", "state", "tally", "waited", "worker")
 
     def __init__(self, worker: W_co, tally: dict[SlotState, int]) -> None:
         self.worker = worker
         self.state = SlotState.FREE
         self.lent_at = 0.0
+        self.waited = 0.0
         self.tally = tally
         tally[SlotState.FREE] += 1
 

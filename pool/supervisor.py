@@ -38,11 +38,13 @@ from pool.ledger.rules import (
     decide,
     look_again_at,
 )
-from pool.lifecycle import PoolState
+from pool.lifecycle import PoolState, WorkerState
 from pool.memory import watch_memory
 from pool.sessions import SESSION_TTL, SessionStore
 from pool.slots import Slot
-from pool.stats import Counters
+from pool.telemetry.chronicle import Chronicle
+from pool.telemetry.gaps import Gaps
+from pool.telemetry.hub import Hub
 from pool.worker import Worker
 
 _log = logging.getLogger("bridgepool")
@@ -51,12 +53,14 @@ _log = logging.getLogger("bridgepool")
 class Supervisor:
     """Owns the workers and the task group they live in. `run` is one task from open to closed."""
 
-    def __init__(self, config: PoolConfig, launcher: Launcher, random: Random) -> None:
+    def __init__(self, config: PoolConfig, launcher: Launcher, random: Random, hub: Hub) -> None:
         self.config = config
         self.clock = Clock()
         self.ledger: Ledger[Worker] = Ledger(config, random)
-        self.counters = Counters()
-        self.guard = guard_of(config, self.now, self.counters)
+        self.hub = hub
+        self.chronicle = Chronicle(config, self.clock, hub)
+        self.counters = self.chronicle.counters
+        self.guard = guard_of(config, self.now, self.chronicle)
         self.guarding = self.guard or unguarded
         self.guarding_many = self.guard.around_many if self.guard else unguarded
         self.sessions = SessionStore()
@@ -73,6 +77,8 @@ class Supervisor:
         self._names = 0
         self.next_look: float | None = None
         self._alarm: Alarm | None = None
+        self._gaps = Gaps()
+        self._has_failed = False
         self._is_settling = False
         self._all_gone = asyncio.Event()
 
@@ -81,6 +87,7 @@ class Supervisor:
     def open(self) -> None:
         """Take work from here on; whoever calls it runs `run` too."""
         self.ledger.open()
+        self.chronicle.pool_opened(self.launcher.start_method)
         self.settle()
 
     async def run(self) -> None:
@@ -97,6 +104,7 @@ class Supervisor:
             self.clock.close()
             with anyio.CancelScope(shield=True):
                 await self.launcher.aclose()
+            self.chronicle.pool_closed()
 
     async def _start_tasks(self, tasks: TaskGroup) -> None:
         """Start what was decided: a task group cannot be asked from a callback of the loop."""
@@ -127,6 +135,12 @@ class Supervisor:
 
     def _expire_sessions(self) -> None:
         self.sessions.expire(self.now())
+
+    def resize(self, size: int, overflow: int) -> None:
+        """Let so many workers serve from here on."""
+        self._gaps.forget()
+        self.ledger.resize(size, overflow)
+        self.settle()
 
     # Closing
 
@@ -172,6 +186,7 @@ class Supervisor:
         self.ledger.settled()
         self._settle_again_later()
         self._see_to_reload()
+        self._see_whether_it_failed()
         if self.ledger.is_over and not self.ledger.roster:
             self._all_gone.set()
 
@@ -180,6 +195,16 @@ class Supervisor:
             self._alarm.cancel()
         when = self.next_look = look_again_at(self.ledger, self.now())
         self._alarm = None if when is None else self.clock.call_at(when, self.look)
+
+    def _see_whether_it_failed(self) -> None:
+        has_failed = self.ledger.life.state is PoolState.FAILED
+        if has_failed is self._has_failed:
+            return
+        self._has_failed = has_failed
+        if has_failed:
+            self.chronicle.pool_failed(self.ledger.restarts.last_cause)
+        else:
+            self.chronicle.pool_recovered()
 
     def look(self) -> None:
         """See what time alone has changed."""
@@ -192,6 +217,7 @@ class Supervisor:
                 self._start_worker(stands_in=stands_in)
             case Promote(worker):
                 self.ledger.put_in_service(worker, self.now())
+                self._comes_into_service(worker)
             case Release(worker, reason):
                 self.ledger.release(worker, reason, self.now())
             case Retire(worker, reason):
@@ -215,7 +241,7 @@ class Supervisor:
             self,
         )
         self.ledger.add(worker, stands_in=stands_in)
-        self.counters.worker_starts += 1
+        self.chronicle.worker_starts()
         self._decided.put_nowait((partial(self._supervise, worker), name))
 
     async def _supervise(self, worker: Worker) -> None:
@@ -228,7 +254,10 @@ class Supervisor:
 
     def give_back(self, slot: Slot[Worker]) -> None:
         """End of a checkout, by its one owner. A slot whose call was given up has none."""
-        self.ledger.give_back(slot, self.clock.now())
+        now = self.clock.now()
+        if self.hub.returned:
+            self.chronicle.returned(slot, now)
+        self.ledger.give_back(slot, now)
         if self.ledger.is_unsettled:
             self.settle()
 
@@ -256,8 +285,9 @@ class Supervisor:
         self.settle()
 
     async def _find_problems(self) -> tuple[str, ...]:
+        began = self.now()
         problems = await problems_of(self.launcher)
-        self.counters.validations["failed" if problems else "ok"] += 1
+        self.chronicle.validated(problems, self.now() - began)
         return problems
 
     async def all_replaced(self) -> None:
@@ -288,13 +318,23 @@ class Supervisor:
     # What workers report (the Owner protocol)
 
     def worker_ready(self, worker: Worker) -> None:
-        _log.info("%s: ready (pid %s)", worker.name, worker.pid)
+        self.chronicle.worker_ready(worker)
         if worker.due == "reload" and worker.generation == self.launcher.generation:
             worker.due = ""  # it was launched after all from what is new
         self.ledger.ready(worker, self.now())
+        if worker.in_service:
+            self._comes_into_service(worker)
         self.settle()
 
+    def _comes_into_service(self, worker: Worker) -> None:
+        gap = self._gaps.filled(self.now())
+        if gap is not None:
+            self.chronicle.worker_replaced(worker, gap)
+
     def worker_leaves(self, worker: Worker) -> None:
+        is_lost = worker.state is WorkerState.KILLING and not worker.released
+        if is_lost and worker.in_service and not self.ledger.life.is_draining:
+            self._gaps.lost(worker.left_at)
         self.ledger.leaves(worker)
         self.settle()
 
@@ -307,17 +347,22 @@ class Supervisor:
         call.seconds = now - call.sent_at
         if call.is_typical:
             self.ledger.times.called(call.prepared.command, call.seconds)
+        if self.hub.calls:
+            self.chronicle.call_finished(worker, call, reply, outcome, now)
         if self.ledger.is_unsettled:
             self.settle()
 
-    def call_ended(self, call: Call, outcome: str) -> None:
+    def call_ended(self, worker: Worker, call: Call, outcome: str) -> None:
         self.counters.calls[outcome] += call.prepared.size or 1
+        if self.hub.calls:
+            self.chronicle.call_finished(worker, call, None, outcome, self.now())
         if call.given_up:
+            self.chronicle.call_abandoned(worker, call, outcome)
             self.ledger.abandoned()
             self.settle()
 
-    def late_reply(self, call: Call | None) -> None:
-        self.counters.late_replies += 1
+    def late_reply(self, worker: Worker, call: Call | None) -> None:
+        self.chronicle.reply_late(worker)
         if call is not None and call.slot is not None:
             self.ledger.late_reply(call.slot, self.now())
             self.settle()
@@ -326,23 +371,13 @@ class Supervisor:
         self.ledger.stuck(worker, self.now())
         self.settle()
 
-    def ping_answered(self, worker: Worker) -> None:
-        self.counters.pings["ok"] += 1
-        _log.debug("%s: answered a ping", worker.name)
+    def ping_answered(self, worker: Worker, seconds: float) -> None:
+        self.chronicle.ping_answered(worker, seconds)
 
     def _worker_exited(self, worker: Worker) -> None:
         """A worker is gone for good: learn from it, then see what is missing."""
-        self.counters.worker_exits[worker.reason] += 1
         failed_start = self.ledger.exited(worker, worker.error, self.now())
-        if worker.error is None:
-            _log.info("%s: exited (%s)", worker.name, worker.reason)
-        else:
-            self.counters.failed_starts += failed_start
-            self.counters.replacements += not failed_start
-            extra = {"pool": self.config.pool_name, "worker": worker.name}
-            _log.warning("%s", worker.error, extra=extra)
-        if failed_start and self.ledger.life.state is PoolState.FAILED:
-            _log.warning("%s: crash loop, work is refused", self.config.pool_name)
+        self.chronicle.worker_exited(worker, failed_start=failed_start)
         if worker.stands_in and worker.error is not None and self._reload is not None:
             self._reload.set_exception(worker.error)
         self.settle()

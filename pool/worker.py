@@ -23,6 +23,7 @@ from pool.quotes import excerpt
 from pool.requests import NEIGHBOURLY, capabilities, handshake, memory_types
 from pool.sessions import SessionStore
 from pool.timeouts import Deadline
+from pool.timings import StartTimes
 
 
 class Owner(Protocol):
@@ -38,11 +39,11 @@ class Owner(Protocol):
         """It answered a call for which somebody waited."""
         ...
 
-    def call_ended(self, call: Call, outcome: str) -> None:
+    def call_ended(self, worker: Worker, call: Call, outcome: str) -> None:
         """For its caller a call ended without a reply; if it is given up its slot is abandoned."""
         ...
 
-    def late_reply(self, call: Call | None) -> None:
+    def late_reply(self, worker: Worker, call: Call | None) -> None:
         """An answer came that nobody waits for; the slot of `call`, if given, is free again."""
         ...
 
@@ -50,14 +51,14 @@ class Owner(Protocol):
         """It did not end a call that was given up, in all the time it was left."""
         ...
 
-    def ping_answered(self, worker: Worker) -> None: ...
+    def ping_answered(self, worker: Worker, seconds: float) -> None: ...
 
 
 class Worker(Member):
     """A supervised child. `run` is its whole life; the rest is called meanwhile.
 
     `error` is what it failed of, unless it was asked to end; `calls` are there
-    as soon as it is launched.
+    as soon as it is launched; `took` is how long its start took so far.
     """
 
     calls: Exchange
@@ -83,6 +84,7 @@ class Worker(Member):
         self._starting: anyio.CancelScope | None = None
         self._has_started = asyncio.Event()
         self._has_left = asyncio.Event()
+        self.took = StartTimes()
         self._what = ""
         self._garbled = False
 
@@ -157,6 +159,7 @@ class Worker(Member):
     async def _launch(self) -> None:
         """Start the process and send the handshake."""
         launched = self._launched = await self._launcher.launch(self.name)
+        self.took.launch = self._clock.now() - self.launched_at
         exchange = self.calls = Exchange(
             launched.link,
             self._config,
@@ -248,6 +251,7 @@ class Worker(Member):
             self.take_one_at_a_time()
         self.takes_batches = "batch" in able
         self.handshaken(self._clock.now())
+        self.took.ready = self.last_active - self.launched_at
         self._has_started.set()
         self._owner.worker_ready(self)
 
@@ -258,21 +262,21 @@ class Worker(Member):
 
     def ended(self, call: Call, outcome: str) -> None:
         """A caller's call has ended without a reply."""
-        self._owner.call_ended(call, outcome)
+        self._owner.call_ended(self, call, outcome)
 
     def answered_late(self, call: Call | None) -> None:
         """An answer came that nobody waits for."""
         self.last_active = self._clock.now()
-        self._owner.late_reply(call)
+        self._owner.late_reply(self, call)
 
     def stuck(self) -> None:
         """A call that was given up is unanswered after all the time it was left."""
         self._owner.worker_stuck(self)
 
-    def pinged(self) -> None:
+    def pinged(self, seconds: float) -> None:
         """A ping is answered."""
         self.last_active = self._clock.now()
-        self._owner.ping_answered(self)
+        self._owner.ping_answered(self, seconds)
 
     def ping_overdue(self) -> None:
         """It has not answered a ping in time, and has nothing else to do."""

@@ -127,6 +127,8 @@ class Reply(Struct):
     forget: Raw = NULL
     raw_forget_all: Raw = field(default=NULL, name="forget_all")
     memory: Raw = NULL
+    raw_compute: Raw = field(default=NULL, name="compute")
+    phases: Raw = NULL
 
     def __repr__(self) -> str:
         """Without what it says: logs show it where asyncio shows a future."""

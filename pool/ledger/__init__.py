@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
+from itertools import count
 from random import Random
 from typing import Generic, TypeVar
 
@@ -267,6 +268,8 @@ class Ledger(Generic[W]):
     def add(self, worker: W, *, stands_in: bool) -> None:
         """A worker is on its way."""
         worker.stands_in = stands_in
+        taken = {other.seat for other in self.roster}
+        worker.seat = next(seat for seat in count() if seat not in taken)
         self.roster.add(worker)
         self.is_unsettled = True
 

@@ -70,6 +70,7 @@ class Lobby(Generic[W]):
         if slot is not None:
             slot.advance(SlotEvent.LEND)
             slot.lent_at = now
+            slot.waited = 0.0
         return slot
 
     def offer(self, slot: Slot[W], now: float) -> None:

@@ -17,6 +17,7 @@ _FAILURES = {"", "start", *OF_ITSELF}
 class Member:
     """A worker as the decisions see it.
 
+    `seat` is the least number that nobody else had when it was added to the others.
     `free` are those of its `slots` that can be lent now: a list for `IdleSlots`.
     `in_service` is set when its slots are lent, and not for a spare.
     `stands_in` marks one that is to take a due worker's place: until it does it
@@ -31,6 +32,7 @@ class Member:
 
     def __init__(self: Self, name: str, concurrency: int, term: Term, now: float) -> None:
         self.name = name
+        self.seat = 0
         self.state = WorkerState.STARTING
         self._tally = dict.fromkeys(SlotState, 0)
         self.slots = tuple(Slot(self, self._tally) for _ in range(concurrency))

@@ -69,7 +69,10 @@ PURE = {
     "pool.sessions",
     "pool.slots",
     "pool.stats",
+    "pool.telemetry.events",
+    "pool.telemetry.gaps",
     "pool.timeouts",
+    "pool.timings",
 }
 CLOCKED = {"bridge.messages"}
 """Stamps replies with the time of day, as the wire asks for."""

@@ -1,0 +1,111 @@
+"""Where events meet those who listen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from pool.telemetry.events import (
+    RARE,
+    CallFinished,
+    CheckoutGranted,
+    CheckoutReturned,
+    Event,
+)
+
+_log = logging.getLogger("bridgepool")
+
+Listener = Callable[[Sequence[Event]], None]
+"""Is told of events in their order, some at a time. What it raises ends its listening."""
+
+DELAY = 0.05
+"""Seconds at most from a frequent event until it is told."""
+
+MANY = 1024
+"""Events that wait to be told: with more of them they are told in the next turn."""
+
+
+class Hub:
+    """The events of one pool. Nothing is made, kept or told of a kind that nobody listens to.
+
+    Events are told between the steps of the pool, never within one: a listener may
+    use the pool. `calls`, `granted` and `returned` are whether somebody listens to
+    those kinds, which would cost something in each call.
+    """
+
+    def __init__(self) -> None:
+        self.calls = self.granted = self.returned = False
+        self._listeners: dict[Listener, frozenset[type[Event]]] = {}
+        self._wanted: frozenset[type[Event]] = frozenset()
+        self._waiting: list[Event] = []
+        self._telling: asyncio.Handle | None = None
+
+    # Listening
+
+    def listen(self, listener: Listener, kinds: Iterable[type[Event]] = RARE) -> None:
+        """Tell `listener` of events of these kinds from now on."""
+        self.flush()
+        self._listeners[listener] = frozenset(kinds)
+        self._see_what_is_wanted()
+
+    def leave(self, listener: Listener) -> None:
+        """Tell it what has happened so far, and nothing from then on."""
+        self.flush()
+        self._listeners.pop(listener, None)
+        self._see_what_is_wanted()
+
+    def _see_what_is_wanted(self) -> None:
+        self._wanted = frozenset().union(*self._listeners.values())
+        self.calls = CallFinished in self._wanted
+        self.granted = CheckoutGranted in self._wanted
+        self.returned = CheckoutReturned in self._wanted
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to events of a kind."""
+        return kind in self._wanted
+
+    # Telling
+
+    def tell(self, event: Event) -> None:
+        """Something has happened that does not happen often."""
+        if type(event) in self._wanted:
+            self._waiting.append(event)
+            self._tell_soon(0.0)
+
+    def note(self, event: Event) -> None:
+        """Something has happened that happens all the time, and that somebody listens to."""
+        self._waiting.append(event)
+        if self._telling is None:
+            self._tell_soon(DELAY)
+        elif len(self._waiting) == MANY:
+            self._tell_soon(0.0)
+
+    def _tell_soon(self, delay: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._telling is not None:
+            self._telling.cancel()
+        self._telling = loop.call_later(delay, self.flush) if delay else loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Tell what has happened, now."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        events, self._waiting = self._waiting, []
+        if events:
+            for listener, kinds in list(self._listeners.items()):
+                self._tell_one(listener, kinds, events)
+
+    def _tell_one(
+        self, listener: Listener, kinds: frozenset[type[Event]], events: list[Event]
+    ) -> None:
+        told = [event for event in events if type(event) in kinds]
+        if not told:
+            return
+        try:
+            listener(told)
+        except Exception:
+            _log.exception("%r failed: it is told of no more events", listener)
+            self._listeners.pop(listener, None)
+            self._see_what_is_wanted()

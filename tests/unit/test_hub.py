@@ -1,0 +1,184 @@
+"""Events: who is told of which, when, and what a listener may do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from pool.telemetry.events import (
+    EVENTS,
+    FREQUENT,
+    RARE,
+    CheckoutGranted,
+    Event,
+    PoolClosed,
+    PoolRecovered,
+    ReplyLate,
+)
+from pool.telemetry.hub import DELAY, MANY, Hub
+
+
+class Heard(list[Event]):
+    """A listener; `portions` are the sizes in which it was told."""
+
+    def __init__(self) -> None:
+        self.portions: list[int] = []
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        self.portions.append(len(events))
+        self.extend(events)
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+def closed(at: float = 0.0) -> PoolClosed:
+    return PoolClosed("p", at)
+
+
+def granted(at: float = 0.0) -> CheckoutGranted:
+    return CheckoutGranted("p", at, "p-1", 0.0)
+
+
+async def turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_a_rare_event_is_told_in_the_next_turn() -> None:
+    hub, heard = Hub(), Heard()
+    hub.listen(heard)
+    hub.tell(closed())
+    assert heard == []
+    await turn()
+    assert heard == [closed()]
+
+
+async def test_a_frequent_one_waits_for_others() -> None:
+    hub, heard = Hub(), Heard()
+    hub.listen(heard, FREQUENT)
+    began = asyncio.get_running_loop().time()
+    hub.note(granted(1))
+    await turn()
+    hub.note(granted(2))
+    while not heard:
+        await turn()
+    assert heard.portions == [2]
+    assert asyncio.get_running_loop().time() - began >= DELAY * 0.9
+
+
+async def test_many_do_not_wait() -> None:
+    hub, heard = Hub(), Heard()
+    hub.listen(heard, FREQUENT)
+    for at in range(MANY):
+        hub.note(granted(at))
+    await turn()
+    assert heard.portions == [MANY]
+
+
+async def test_all_are_told_in_their_order() -> None:
+    hub, heard = Hub(), Heard()
+    hub.listen(heard, EVENTS)
+    hub.note(granted(1))
+    hub.tell(closed(2))
+    hub.note(granted(3))
+    await turn()
+    assert [event.at for event in heard] == [1, 2, 3]
+
+
+async def test_each_is_told_of_its_kinds_alone() -> None:
+    hub, late, all_ = Hub(), Heard(), Heard()
+    hub.listen(late, [ReplyLate])
+    hub.listen(all_)
+    hub.tell(closed())
+    hub.tell(ReplyLate("p", 1.0, "p-1"))
+    hub.flush()
+    assert late == [ReplyLate("p", 1.0, "p-1")]
+    assert late.portions == [1]
+    assert len(all_) == 2
+
+
+async def test_nothing_is_kept_that_nobody_wants() -> None:
+    hub = Hub()
+    hub.tell(closed())
+    heard = Heard()
+    hub.listen(heard, [PoolRecovered])
+    hub.tell(closed())
+    hub.flush()
+    assert heard == []
+    assert not hub.wants(PoolClosed)
+    assert hub.wants(PoolRecovered)
+
+
+async def test_it_is_known_who_wants_what_comes_with_each_call() -> None:
+    hub, heard = Hub(), Heard()
+    assert (hub.calls, hub.granted, hub.returned) == (False, False, False)
+    hub.listen(heard, FREQUENT)
+    assert (hub.calls, hub.granted, hub.returned) == (True, True, True)
+    hub.leave(heard)
+    assert (hub.calls, hub.granted, hub.returned) == (False, False, False)
+
+
+async def test_who_leaves_is_told_what_happened_before() -> None:
+    hub, heard = Hub(), Heard()
+    hub.listen(heard)
+    hub.tell(closed(1))
+    hub.leave(heard)
+    hub.tell(closed(2))
+    hub.flush()
+    assert heard == [closed(1)]
+
+
+async def test_who_comes_is_told_nothing_that_happened_before() -> None:
+    hub, first, second = Hub(), Heard(), Heard()
+    hub.listen(first)
+    hub.tell(closed(1))
+    hub.listen(second)
+    hub.tell(closed(2))
+    hub.flush()
+    assert (len(first), len(second)) == (2, 1)
+
+
+async def test_who_fails_is_told_no_more_and_the_others_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(events: Sequence[Event]) -> None:
+        raise OSError("no disk")
+
+    hub, heard = Hub(), Heard()
+    hub.listen(fails, EVENTS)
+    hub.listen(heard)
+    with caplog.at_level(logging.ERROR, "bridgepool"):
+        hub.tell(closed(1))
+        hub.flush()
+        hub.tell(closed(2))
+        hub.flush()
+    assert len(heard) == 2
+    assert len(caplog.records) == 1
+    assert "no disk" in caplog.text
+    assert not hub.calls
+
+
+async def test_a_listener_may_cause_events_and_leave() -> None:
+    hub, heard = Hub(), Heard()
+
+    def echo(events: Sequence[Event]) -> None:
+        hub.leave(echo)
+        hub.tell(PoolRecovered("p", 9.0))
+
+    hub.listen(echo, [PoolClosed])
+    hub.listen(heard)
+    hub.tell(closed(1))
+    await turn()
+    await turn()
+    assert [event.name for event in heard] == ["pool.closed", "pool.recovered"]
+
+
+def test_names_are_dotted_and_levels_are_known() -> None:
+    names = [kind.name for kind in EVENTS]
+    assert len(set(names)) == len(names)
+    assert all(name.count(".") == 1 for name in names)
+    assert {kind.level for kind in EVENTS} == {"debug", "info", "warning"}
+    assert set(FREQUENT) | set(RARE) == set(EVENTS)
+    assert not set(FREQUENT) & set(RARE)
