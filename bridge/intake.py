@@ -10,7 +10,7 @@ from typing import Protocol
 from bridge.ending import Stop
 from bridge.frames import FrameTooLarge
 from bridge.messages import Failure, failure
-from bridge.requests import Cancel, Control, Credit, Ignored, Release, Request, read
+from bridge.requests import Cancel, Control, Credit, Ignored, Release, Request, Trim, read
 from bridge.secrets import secrets
 from bridge.wire import Wire
 
@@ -84,6 +84,9 @@ class Intake:
         elif isinstance(said, Release):
             if self._wire.memory is not None:
                 self._wire.memory.release(said.id)
+        elif isinstance(said, Trim):
+            if self._wire.memory is not None:
+                self._wire.memory.trim()
         else:
             self.obey(said)
 

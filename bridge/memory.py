@@ -76,6 +76,10 @@ class Memory:
         """The pool has read what the reply to that call told of, or will not."""
         self._outgoing.release(call_id)
 
+    def trim(self) -> None:
+        """Give back what no result is in."""
+        self._outgoing.trim()
+
     def _check_size(self, large: tuple[Large, ...]) -> None:
         size = sum(one.size for one in large)
         if size > self._max_bytes:

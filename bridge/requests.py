@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from bridge.messages import ANONYMOUS, NULL, Definition, Failure, args_object, failure
-from bridge.messages.memory import RELEASE
+from bridge.messages.memory import RELEASE, TRIM
 from bridge.messages.names import names_session
 
 _NONE = Raw(b"")
@@ -73,13 +73,17 @@ class Release(Struct):
     id: int
 
 
+class Trim(Struct):
+    """No large value has come for a while: what is kept for the next can be given back."""
+
+
 class Ignored(Struct):
     """A request without a reply that cannot be obeyed, and why."""
 
     why: str
 
 
-Control = Cancel | Credit | Release | Ignored
+Control = Cancel | Credit | Release | Trim | Ignored
 
 
 class _Unnumbered(Struct):
@@ -99,6 +103,7 @@ _decode_control: dict[str, msgspec.json.Decoder[Any]] = {
     "$cancel": msgspec.json.Decoder(Cancel),
     "$credit": msgspec.json.Decoder(Credit),
     RELEASE: msgspec.json.Decoder(Release),
+    TRIM: msgspec.json.Decoder(Trim),
 }
 
 

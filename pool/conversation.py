@@ -16,10 +16,11 @@ from pool.inflight import NEVER, Call
 from pool.large import Memory, outgoing
 from pool.launch import Link
 from pool.quotes import quote
-from pool.requests import release
+from pool.requests import TRIMMING, release
 from pool.results import decode_reply
 from pool.sessions import NO_NEWS, News
 from pool.slots import Slot
+from pool.thrift import Thrift
 
 C = TypeVar("C", bound=Call)
 
@@ -69,6 +70,7 @@ class Conversation:
     ) -> None:
         self._link = link
         self._memory = memory
+        self._thrift = Thrift(clock, self._trim)
         self._max_frame_bytes = max_frame_bytes
         self._secrets = secrets
         self._clock = clock
@@ -99,6 +101,7 @@ class Conversation:
         rest, memory = prepared, NULL
         if prepared.large:
             rest, memory = outgoing(self._memory, number, prepared)
+            self._thrift.used()
         try:
             frame = request_frame(number, rest, news, self._max_frame_bytes, memory)
         except FrameTooLarge as error:
@@ -200,10 +203,16 @@ class Conversation:
         self._forget_arguments(call.id, call.prepared)
         if self._memory is None or reply.memory is NULL:
             return reply
+        self._thrift.used()
         if reply.success and not call.is_done:
             reply = self._memory.read(reply)
         self.tell(release(call.id))
         return reply
+
+    def _trim(self) -> None:
+        if self._memory is not None:
+            self._memory.trim()
+            self.tell(TRIMMING)
 
     def _take_item(self, reply: Reply, payload: bytes) -> None:
         call = self._calls.get(reply.id)  # type: ignore[arg-type]
@@ -228,6 +237,7 @@ class Conversation:
 
     def close(self) -> list[Call]:
         """No reply will come any more; return the calls that have none."""
+        self._thrift.close()
         if self._alarm is not None:
             self._alarm.cancel()
         calls, self._calls = list(self._calls.values()), {}

@@ -58,6 +58,10 @@ class Memory:
         """The child has read what that request told of, or never will."""
         self._outgoing.release(call_id)
 
+    def trim(self) -> None:
+        """Give back what no argument is in."""
+        self._outgoing.trim()
+
     def read(self, reply: Reply) -> Filled:
         """A reply with the values that it tells of; raise `ValueError` if they cannot be."""
         assert reply.memory is not NULL

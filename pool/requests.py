@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bridge.messages import ANONYMOUS, Reply, to_json
-from bridge.messages.memory import RELEASE
+from bridge.messages.memory import RELEASE, TRIM
 from pool.calls import Prepared
 
 
@@ -54,6 +54,10 @@ def credit(call_id: int, items: int) -> bytes:
 def release(call_id: int) -> bytes:
     """The payload that says that the values of a reply have been read; it has no reply."""
     return b'{"command":"%b","args":{"id":%d}}' % (RELEASE.encode(), call_id)
+
+
+TRIMMING = to_json({"command": TRIM, "args": {}})
+"""The payload that has the bridge give back memory that nothing is in; it has no reply."""
 
 
 def catch_up(session: str) -> Prepared:

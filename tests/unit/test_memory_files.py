@@ -88,19 +88,43 @@ def test_memory_is_given_back_when_nothing_needs_it(fd: int) -> None:
     outgoing = Outgoing(fd)
     outgoing.place(1, large_members({"a": bytes(LARGE * 2)}))
     outgoing.place(2, large_members({"a": bytes(KEPT * 4)}))
+    outgoing.trim()
+    assert length(fd) > KEPT * 4
     outgoing.release(2)
+    outgoing.trim()
     assert length(fd) == LARGE * 2
     outgoing.place(3, large_members({"a": bytes(KEPT + 1)}))
     outgoing.release(1)
+    outgoing.trim()
     assert length(fd) > KEPT
     outgoing.release(3)
+    outgoing.trim()
     assert length(fd) == 0
+
+
+def test_pages_are_kept_for_the_next_message(fd: int) -> None:
+    outgoing = Outgoing(fd)
+    for call in range(3):
+        outgoing.place(call, large_members({"a": bytes(KEPT * 3)}))
+        outgoing.release(call)
+        assert length(fd) == KEPT * 3
+
+
+def test_a_value_that_is_mapped_ends_the_file(fd: int) -> None:
+    outgoing = Outgoing(fd)
+    for size in (3 * MAPPED, MAPPED):
+        outgoing.place(size, large_members({"a": bytes(size)}))
+        assert length(fd) == size
+        outgoing.release(size)
+    outgoing.place(1, large_members({"a": bytes(2 * LARGE)}))
+    assert length(fd) == MAPPED
 
 
 def test_a_small_file_is_kept(fd: int) -> None:
     outgoing = Outgoing(fd)
     outgoing.place(1, large_members({"a": bytes(KEPT)}))
     outgoing.release(1)
+    outgoing.trim()
     assert length(fd) == KEPT
 
 

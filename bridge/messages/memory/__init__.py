@@ -31,6 +31,9 @@ MAX_TABLE_BYTES = 4 * 1024 * 1024
 RELEASE = "$release"
 """The pool's request, without an id or a reply, that gives the values of reply `id` back."""
 
+TRIM = "$trim"
+"""The pool's request, without an id or a reply, to give back what no value is in."""
+
 _MAX_DIMENSIONS = 32  # of numpy 1; numpy 2 takes 64
 _MAX_ADDRESS = 2**63 - 1
 

@@ -63,11 +63,20 @@ class Outgoing:
         """The values of that message have been read, or will never be."""
         with self._lock:
             self._regions.give_back(call)
-            end = self._regions.end
-            if self._size - end > KEPT:
-                with contextlib.suppress(OSError):  # it is an economy
-                    os.ftruncate(self._fd, end)
-                    self._size = end
+
+    def trim(self) -> None:
+        """Give back what is empty at the end of the file, if that is much.
+
+        Not after each message: new pages cost as much as what is copied into them.
+        """
+        with self._lock:
+            if self._size - self._regions.end > KEPT:
+                self._cut()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):  # it is an economy
+            os.ftruncate(self._fd, self._regions.end)
+            self._size = self._regions.end
 
     def close(self) -> None:
         """Write nothing any more: the descriptor's number may soon be another's."""
@@ -80,6 +89,8 @@ class Outgoing:
         with self._lock:
             offset = self._regions.take(call, large.size)
             self._size = max(self._size, offset + large.size)
+            if large.size >= MAPPED and self._size > self._regions.end:
+                self._cut()  # see `Incoming._room_for`
         written = 0
         while written < large.size:
             written += os.pwrite(self._fd, data[written:], offset + written)
