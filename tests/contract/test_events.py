@@ -42,7 +42,7 @@ from pool.telemetry.events import (
     WorkerReplaced,
     WorkerStarted,
 )
-from tests.contract.pools import LAUNCHERS, make_pool, until
+from tests.contract.pools import WAYS, make_pool, until
 
 
 def listening(pool: WorkerPool) -> list[Event]:
@@ -60,7 +60,7 @@ def of(heard: list[Event], kind: type[Any]) -> list[Any]:
     return [event for event in heard if type(event) is kind]
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 async def test_a_short_life(launcher: str) -> None:
     pool = make_pool(launcher, size=1)
     heard = listening(pool)
@@ -136,7 +136,7 @@ async def test_who_is_refused() -> None:
     assert (shed.waiting, shed.retry_after) == (0, refused.value.retry_after)
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 async def test_a_killed_worker_is_replaced(launcher: str) -> None:
     pool = make_pool(launcher, size=1)
     async with pool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pool import RemoteError, WorkerPool
-from tests.contract.pools import LAUNCHERS, make_pool
+from tests.contract.pools import WAYS, make_pool
 from tests.contract.raw_client import RawClient
 
 BRIDGES = ["bridge.echo", "bridge.faulty", "bridge.dspy_bridge", "tests.contract.bridges:kinds"]
@@ -29,7 +29,7 @@ def test_every_bridge_of_ours_keeps_the_wire(bridge: str) -> None:
         assert client.process.wait(20) == 0
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 @pytest.mark.parametrize("bridge", BRIDGES)
 async def test_every_bridge_of_ours_serves_in_a_pool(launcher: str, bridge: str) -> None:
     async with make_pool(launcher, bridge) as pool:

@@ -32,7 +32,7 @@ from pool import (
 )
 from pool.launch.descriptors import open_memory
 from tests.contract.memory_bridge import LIES, Plain, Record
-from tests.contract.pools import LAUNCHERS, make_pool, until
+from tests.contract.pools import WAYS, make_pool, until
 from tests.processes import descriptors
 
 MEGABYTE = 1024 * 1024
@@ -55,7 +55,7 @@ async def until_small(pool: WorkerPool, most: int = 0) -> None:
         pass  # each call is a turn of the loop
 
 
-@pytest.fixture(params=LAUNCHERS)
+@pytest.fixture(params=WAYS)
 async def pool(request: pytest.FixtureRequest) -> AsyncIterator[WorkerPool]:
     async with pool_of(request.param) as pool:
         yield pool
@@ -70,7 +70,7 @@ async def with_memory() -> AsyncIterator[WorkerPool]:
 # The same values
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 async def test_bytes_of_any_size_come_back_as_they_were(launcher: str) -> None:
     async with make_pool(launcher, size=1) as pool:
         for size in (0, 1, LARGE - 1, LARGE, LARGE + 1, MEGABYTE, 20 * MEGABYTE):

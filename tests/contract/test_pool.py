@@ -24,14 +24,18 @@ from pool import (
     ResultTypeError,
     WorkerPool,
 )
-from tests.contract.pools import LAUNCHERS, make_pool, until
+from tests.contract.pools import LAUNCHERS, WAYS, make_pool, until
 from tests.processes import ends_within
 
 
-@pytest.fixture(params=LAUNCHERS)
+@pytest.fixture(params=WAYS)
 def launcher(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
+
+
+each_alone = pytest.mark.parametrize("launcher", LAUNCHERS)
+"""For what is said of a worker that has no slot left, because it has but one."""
 
 
 @pytest.fixture
@@ -239,6 +243,7 @@ async def test_checkouts_that_arrive_during_the_start_are_served_in_order(pool: 
     assert pool.stats().worker_starts <= 2
 
 
+@each_alone
 async def test_overflow_starts_when_all_are_busy_and_never_more(launcher: str) -> None:
     async with make_pool(launcher, size=1, overflow=2) as pool:
         calls = [pool.call("sleep", {"seconds": 0.5}) for _ in range(6)]
@@ -246,6 +251,7 @@ async def test_overflow_starts_when_all_are_busy_and_never_more(launcher: str) -
         assert pool.stats().worker_starts == 3
 
 
+@each_alone
 async def test_overflow_leaves_after_it_lingered(launcher: str) -> None:
     async with make_pool(launcher, size=1, overflow=1, idle_timeout=0.2, min_ready=1) as pool:
         await asyncio.gather(*(pool.call("sleep", {"seconds": 0.4}) for _ in range(4)))
@@ -268,6 +274,7 @@ async def test_wait_ready_warms_up(pool: WorkerPool) -> None:
         await pool.wait_ready(3)
 
 
+@each_alone
 async def test_above_max_waiting_a_checkout_is_shed_at_once(launcher: str) -> None:
     async with make_pool(launcher, size=1, max_waiting=1) as pool:
         await pool.wait_ready()
@@ -285,6 +292,7 @@ async def test_above_max_waiting_a_checkout_is_shed_at_once(launcher: str) -> No
         assert pool.stats().checkouts == {"ok": 2, "shed": 1}
 
 
+@each_alone
 async def test_a_checkout_that_expires_says_how_things_are(launcher: str) -> None:
     async with make_pool(launcher, size=1) as pool:
         async with pool.checkout():
@@ -297,6 +305,7 @@ async def test_a_checkout_that_expires_says_how_things_are(launcher: str) -> Non
         assert await pool.call("echo") == {}
 
 
+@each_alone
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_waiter_cancelled_around_the_hand_off_loses_no_worker(
     launcher: str, turns: int
@@ -318,6 +327,7 @@ async def test_a_waiter_cancelled_around_the_hand_off_loses_no_worker(
         assert await pool.call("echo", {"i": 2}) == {"i": 2}
 
 
+@each_alone
 async def test_a_checkout_with_no_time_takes_an_idle_worker_or_none(launcher: str) -> None:
     async with make_pool(launcher, size=1) as pool:
         await pool.wait_ready()
@@ -381,6 +391,7 @@ async def test_a_slot_freed_by_a_late_reply_has_one_owner(launcher: str) -> None
         await second.__aexit__(None, None, None)
 
 
+@each_alone
 async def test_who_waits_is_served_while_another_call_is_abandoned(launcher: str) -> None:
     async with make_pool(launcher, size=1, late_reply_timeout=30.0) as pool:
         await pool.wait_ready()
@@ -401,6 +412,7 @@ async def test_abandoned_workers_do_not_pile_up(launcher: str) -> None:
         assert pool.stats().abandoned == 1
 
 
+@each_alone
 async def test_without_a_queue_a_cold_pool_still_serves_its_size(launcher: str) -> None:
     async with make_pool(launcher, size=2, max_waiting=0) as pool:
         calls = (pool.call("echo", {"i": i}) for i in range(3))
@@ -463,6 +475,7 @@ async def test_open_and_close_may_be_called_from_any_task_in_any_order(launcher:
         assert pool.stats().total == 0
 
 
+@each_alone
 async def test_closing_lets_running_calls_finish_and_refuses_the_rest(launcher: str) -> None:
     pool = make_pool(launcher, size=1)
     await pool.open()
@@ -479,6 +492,7 @@ async def test_closing_lets_running_calls_finish_and_refuses_the_rest(launcher: 
     await closing
 
 
+@each_alone
 async def test_draining_serves_who_waits_too(launcher: str) -> None:
     pool = make_pool(launcher, size=1)
     await pool.open()

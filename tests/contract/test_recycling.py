@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pool import PoolStats, WorkerPool
-from tests.contract.pools import LAUNCHERS, make_pool, until
+from tests.contract.pools import WAYS, make_pool, until
 
 MEGABYTE = 1024 * 1024
 
@@ -47,7 +47,7 @@ class Watched:
             await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [({"max_calls": 50}, "recycled_calls"), ({"max_age": 0.4}, "recycled_age")],
@@ -64,7 +64,7 @@ async def test_no_call_fails_and_capacity_never_dips(
     assert stats.calls.keys() == {"ok"}
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 async def test_the_old_one_serves_until_the_new_one_is_ready(launcher: str) -> None:
     slow = {"slow_start": 0.3}
     pool = make_pool(launcher, "bridge.faulty", size=1, max_calls=1, options=slow)

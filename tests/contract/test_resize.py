@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pool import SyncWorkerPool
-from tests.contract.pools import LAUNCHERS, make_pool, until
+from tests.contract.pools import LAUNCHERS, WAYS, make_pool, until
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
@@ -24,7 +24,7 @@ async def test_more_workers_serve_who_waits_already(launcher: str) -> None:
         await asyncio.wait(calls)
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 async def test_whoever_is_too_many_finishes_its_call_and_goes(launcher: str) -> None:
     async with make_pool(launcher, size=3) as pool:
         await pool.wait_ready()

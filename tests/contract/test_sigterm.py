@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.pools import LAUNCHERS, make_pool, until
+from tests.contract.pools import WAYS, make_pool, until
 from tests.contract.raw_client import RawClient
 from tests.processes import go_on, stop
 
@@ -84,7 +84,7 @@ def test_it_hangs_up_before_it_begins_to_end(client: RawClient) -> None:
         client.process.wait(0.2)
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", WAYS)
 async def test_a_call_that_was_sent_before_succeeds(launcher: str) -> None:
     async with make_pool(launcher, size=1) as pool:
         assert await pool.call("echo", {"a": 1}) == {"a": 1}

@@ -12,9 +12,9 @@ import pytest
 from pool import ProtocolError, WorkerPool
 from pool.cli.chaos import FAULTS, Chaos, Plan
 from pool.cli.victims import Victim
-from tests.contract.pools import LAUNCHERS, make_pool, until
+from tests.contract.pools import WAYS, make_pool, until
 
-each_launcher = pytest.mark.parametrize("launcher", LAUNCHERS)
+each_launcher = pytest.mark.parametrize("launcher", WAYS)
 
 
 async def until_stopped(pool: WorkerPool, pid: int) -> None:
