@@ -20,27 +20,27 @@ class Calls:
 
     async def start(self, size: int, job: str) -> None:
         self._job = job
-        self._pool = WorkerPool("bridge.echo", size=size, **self._options)
-        await self._pool.open()
-        await self._pool.wait_ready()
+        self.pool = WorkerPool("bridge.echo", size=size, **self._options)
+        await self.pool.open()
+        await self.pool.wait_ready()
 
     async def alone(self, value: Any) -> Any:
-        return await self._pool.call(self._command, value)
+        return await self.pool.call(self._command, value)
 
     async def call(self, value: Any) -> Any:
         if self._job == "nap":
             return await self._nap(value)
-        return await self._pool.call(self._command, value)
+        return await self.pool.call(self._command, value)
 
     async def _nap(self, seconds: float) -> tuple[int, float]:
         # Only a lease knows its worker.
-        async with self._pool.checkout() as worker:
+        async with self.pool.checkout() as worker:
             began = time.monotonic()
             await worker.call("sleep", {"seconds": seconds})
             return worker.pid or 0, began
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self.pool.aclose()
 
 
 class Blobs(Calls):
@@ -52,12 +52,12 @@ class Blobs(Calls):
 
     async def start(self, size: int, job: str) -> None:
         bridge = "bridge.echo" if self._argv is None else None
-        self._pool = WorkerPool(bridge, argv=self._argv, size=size)
-        await self._pool.open()
-        await self._pool.wait_ready()
+        self.pool = WorkerPool(bridge, argv=self._argv, size=size)
+        await self.pool.open()
+        await self.pool.wait_ready()
 
     async def alone(self, value: Any) -> Any:
-        return await self._pool.call("blob", {"data": value}, result_type=bytes)
+        return await self.pool.call("blob", {"data": value}, result_type=bytes)
 
     call = alone
 
@@ -70,7 +70,7 @@ class Waits(Calls):
         await super().start(2, job)
 
     async def call(self, value: Any) -> Any:
-        return await self._pool.call("asleep", {"seconds": value})
+        return await self.pool.call("asleep", {"seconds": value})
 
 
 class Maps(Calls):
@@ -79,7 +79,7 @@ class Maps(Calls):
     async def map(self, values: Iterable[object]) -> int:
         """Call for all; return how many results came, each in its place."""
         count = 0
-        async with self._pool.map(self._command, values) as results:
+        async with self.pool.map(self._command, values) as results:
             async for _ in results:
                 count += 1
         return count
@@ -90,12 +90,12 @@ class Streams(Calls):
 
     async def first(self) -> None:
         """Wait for the one item of a stream."""
-        async with self._pool.stream("count", {"n": 1}) as items:
+        async with self.pool.stream("count", {"n": 1}) as items:
             await anext(items)
 
     async def read(self, count: int) -> None:
         """Read a stream to its end."""
-        async with self._pool.stream("count", {"n": count}) as items:
+        async with self.pool.stream("count", {"n": count}) as items:
             read = sum([1 async for _ in items])
         if read != count:
             raise ValueError(f"{read} items came of {count}")
@@ -105,11 +105,11 @@ class Checkouts(Calls):
     """A checkout for each call."""
 
     async def alone(self, value: Any) -> Any:
-        async with self._pool.checkout() as worker:
+        async with self.pool.checkout() as worker:
             return await worker.call("echo", value)
 
     async def call(self, value: Any) -> Any:
         if self._job == "nap":
             return await self._nap(value)
-        async with self._pool.checkout() as worker:
+        async with self.pool.checkout() as worker:
             return await worker.call("echo", value)
