@@ -36,6 +36,7 @@ def test_after_a_while_without_use() -> None:
 
 def test_not_while_it_is_used() -> None:
     assert trimmed(0.0, 0.75, 1.5) == [1.5 + LINGER]
+    assert trimmed(0.0, 0.75) == [0.75 + LINGER]
 
 
 def test_again_after_another_use() -> None:
@@ -44,4 +45,4 @@ def test_again_after_another_use() -> None:
 
 def test_never_once_it_is_closed() -> None:
     assert trimmed(0.0, closed_at=0.5) == []
-    assert trimmed() == []
+    assert trimmed() == trimmed(closed_at=0.5) == []
