@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from collections import deque
 from collections.abc import Callable
 
 from bridge.frames import LONG, FrameDecoder, FrameTooLarge
 from bridge.messages.secrets import Secrets
 from pool.ends import Ends
-from pool.quotes import quote
+from pool.quotes import excerpt, quote
+
+_log = logging.getLogger("bridgepool")
 
 _NOTHING = memoryview(b"")
 
@@ -108,23 +112,32 @@ class PipeLink:
 
     def _read(self) -> int:
         """Read once and deliver; return the number of bytes."""
-        if self._decoder.is_in_long_frame:
-            room = self._decoder.vacancy()
-            if room is not None:
-                return self._read_into(room)
         try:
+            if self._decoder.is_in_long_frame:
+                room = self._decoder.vacancy()
+                if room is not None:
+                    return self._read_into(room)
             data = self._ends.read()
+            payload = self._decoder.whole(data)
+            if payload is not None:
+                self._on_frame(payload)
+                return len(data)
+            if not data:
+                self._close(self._end_of_file())
+            self._decoder.feed(data)
+            self._deliver()
         except BlockingIOError:
             return 0
-        payload = self._decoder.whole(data)
-        if payload is not None:
-            self._on_frame(payload)
-            return len(data)
-        if not data:
-            self._close(self._end_of_file())
-        self._decoder.feed(data)
-        self._deliver()
+        except Exception as error:
+            # Want of memory, say: whoever awaits what was read here would wait for ever.
+            self._break(error)
+            return 0
         return len(data)
+
+    def _break(self, error: Exception) -> None:
+        what = f"what it sent could not be taken in: {type(error).__name__}"
+        _log.error("%s\n%s", what, excerpt(self._secrets, traceback.format_exc()))
+        self._on_nonsense(what)
 
     def _read_into(self, room: memoryview) -> int:
         """Read more of a long frame."""

@@ -75,6 +75,24 @@ async def test_half_a_frame_at_the_end_is_quoted_without_secrets(before: int) ->
     peer.close()
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+async def test_what_cannot_be_taken_in_is_told_and_not_waited_for(
+    frames: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(payload: bytes) -> None:
+        raise MemoryError(KEY)
+
+    peer = Peer()
+    told: list[str] = []
+    peer.link.start(fails, peer.closed.append, told.append)
+    os.write(peer.writing, FRAME * frames)
+    peer.link._read()
+    assert told == ["what it sent could not be taken in: MemoryError"]
+    assert "in fails" in caplog.text
+    assert "sk-" not in caplog.text
+    peer.close()
+
+
 async def test_a_closed_link_leaves_alone_who_has_its_descriptors_now() -> None:
     loop, peer = asyncio.get_running_loop(), Peer()
     peer.link.close()
