@@ -13,7 +13,15 @@ Run it with `python -m bridge my_module:bridge`. Needs msgspec and nothing else.
 """
 
 from bridge.arguments import ArgumentError
-from bridge.context import current_call, current_session, define, forget, forget_all
+from bridge.context import (
+    current_call,
+    current_session,
+    define,
+    forget,
+    forget_all,
+    trace_context,
+)
+from bridge.phases import phase
 from bridge.registry import Bridge
 from bridge.secrets import keep_secret
 
@@ -26,4 +34,6 @@ __all__ = [
     "forget",
     "forget_all",
     "keep_secret",
+    "phase",
+    "trace_context",
 ]

@@ -14,6 +14,7 @@ from bridge.arguments import ArgumentError
 from bridge.call import Call
 from bridge.messages import Failure, args_object, failure, to_json
 from bridge.messages.batch import BatchReply, CallFailure, Results
+from bridge.phases import phases_of
 from bridge.replies import Replies, shortened
 from bridge.report import report
 from bridge.requests import session_of
@@ -37,9 +38,13 @@ def run_batch(call: Call, batch: list[Raw], replies: Replies, watch: Watch) -> N
         if call.cancelled:
             break
         try:
-            outcomes.succeed(function(**_arguments(call, args)))
+            arguments = _arguments(call, args)
+            call.context.begin()
+            result = function(**arguments)
+            call.context.stop()
+            outcomes.succeed(result)
         except (Exception, asyncio.CancelledError) as error:
-            outcomes.fail(report(call.id, error))
+            outcomes.fail(error)
         now = monotonic()
         outcomes.tell_if_due(now)
         watch.look(now)
@@ -55,9 +60,13 @@ async def run_async_batch(call: Call, batch: list[Raw], replies: Replies) -> Non
         if call.cancelled:
             break
         try:
-            outcomes.succeed(await _interruptible(call, function(**_arguments(call, args))))
+            arguments = _arguments(call, args)
+            call.context.begin()
+            result = await _interruptible(call, function(**arguments))
+            call.context.stop()
+            outcomes.succeed(result)
         except (Exception, asyncio.CancelledError) as error:
-            outcomes.fail(report(call.id, error))
+            outcomes.fail(error)
         now = monotonic()
         outcomes.tell_if_due(now)
         if now >= turn_ends:
@@ -113,8 +122,10 @@ class Outcomes:
         if not (self._untold.succeed(encoded) or self._tell_and(self._untold.succeed, encoded)):
             raise ResultTooLarge(f"the result is too large to send: it takes {len(encoded)} bytes")
 
-    def fail(self, failed: Failure) -> None:
-        """Note why the next call failed."""
+    def fail(self, error: BaseException) -> None:
+        """Note what the next call raised."""
+        self._call.context.stop()
+        failed = report(self._call.id, error)
         self._replies.count_errors(1)
         self._fail(_encoded(failed), failed)
 
@@ -151,8 +162,12 @@ class Outcomes:
         if self._untold.next < count:
             cancelled = failure(self._call.id, "the batch was cancelled", "Cancelled")
             self.fail_the_rest(count, cancelled)
-        reply = BatchReply(self._call.id, True, *self._untold.take(), time.time())
-        self._replies.send(reply)
+        told = self._call.context
+        results, failures = self._untold.take()
+        reply = BatchReply(
+            self._call.id, True, results, failures, time.time(), told.compute, phases_of(told)
+        )
+        self._replies.send_timed(reply)
 
 
 def _encoded(failed: Failure) -> bytes:

@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import uuid
 from contextvars import ContextVar
+from functools import partial
+from time import monotonic
 
 from msgspec import Raw, Struct
 
-from bridge.messages import ANONYMOUS, MAX_FORGET, MAX_NAME, Definition, to_json
+from bridge.messages import ANONYMOUS, MAX_FORGET, MAX_NAME, NULL, Definition, to_json
+from bridge.messages.trace import read_trace
 from bridge.sender import Sender
 
 
 class CallContext(Struct):
-    """One call: its id and session, and what its reply must tell the pool."""
+    """One call: its id and session, and what its reply must tell the pool.
+
+    `compute` is how many seconds its command ran, in a batch for all calls; None if
+    it never did. `phases` are the seconds of its own phases (see `bridge.phases`).
+    """
 
     id: int
     session: str
     wire: Sender
     in_batch: bool = False
+    trace: Raw = NULL
     define: Definition | None = None
     forget: list[str] = []
     forget_all: bool = False
+    compute: float | None = None
+    phases: dict[str, float] | None = None
+    began: float | None = None
+
+    def begin(self) -> None:
+        """The command runs from here on."""
+        self.began = monotonic()
+
+    def stop(self) -> None:
+        """The command has ended; without effect if none runs."""
+        if self.began is not None:
+            self.compute = monotonic() - self.began + (self.compute or 0.0)
+            self.began = None
 
 
 _current: ContextVar[CallContext] = ContextVar("bridge_call")
@@ -31,6 +52,9 @@ def current_call() -> CallContext:
     return _current.get()
 
 
+find_call = partial(_current.get, None)
+"""Returns the call in progress, None outside a command."""
+
 enter_call = _current.set
 """Makes a call the one in progress in the current context."""
 
@@ -39,6 +63,17 @@ def current_session() -> str:
     """The session of the call in progress, "anonymous" where none was given."""
     call = _current.get(None)
     return ANONYMOUS if call is None else call.session
+
+
+def trace_context() -> dict[str, str]:
+    """The trace that the call in progress is part of, as the caller's tracer has put it.
+
+    With the W3C's propagators that is `traceparent`, and `tracestate` and `baggage`
+    where there are some: for `opentelemetry.propagate.extract`, say. Empty where the
+    caller traces nothing, and outside a command.
+    """
+    call = find_call()
+    return {} if call is None else read_trace(call.trace)
 
 
 def define(key: str, definition: object, version: str | None = None) -> str:

@@ -7,6 +7,7 @@ import asyncio
 from bridge.batch import refuse_batch, run_async_batch, run_batch
 from bridge.call import Call
 from bridge.context import enter_call
+from bridge.phases import phases_of
 from bridge.replies import Replies
 from bridge.report import report
 from bridge.streams import send_async_items, send_items
@@ -28,13 +29,15 @@ def perform(call: Call, replies: Replies, watch: Watch) -> None:
             else:
                 run_batch(call, call.batch, replies, watch)
             return
-        command = call.command
-        result = command.function(**call.arguments())
+        command, arguments = call.command, call.arguments()
+        call.context.begin()
+        result = command.function(**arguments)
         if command.is_stream:
             result = {"items": send_items(result, call, replies, watch)}
+        call.context.stop()
         replies.succeed(call, result)
     except (Exception, asyncio.CancelledError) as error:
-        replies.fail(report(call.id, error))
+        _fail(call, error, replies)
 
 
 async def perform_async(call: Call, replies: Replies, watch: LoopWatch) -> None:
@@ -52,11 +55,23 @@ async def perform_async(call: Call, replies: Replies, watch: LoopWatch) -> None:
         task = asyncio.current_task()
         assert task is not None
         call.interrupt = task.cancel
-        result = call.command.function(**call.arguments())
+        arguments = call.arguments()
+        call.context.begin()
+        result = call.command.function(**arguments)
         if call.command.is_stream:
             result = {"items": await send_async_items(result, call, replies, watch)}
         else:
             result = await result
+        call.context.stop()
         replies.succeed(call, result)
     except (Exception, asyncio.CancelledError) as error:
-        replies.fail(report(call.id, error))
+        _fail(call, error, replies)
+
+
+def _fail(call: Call, error: BaseException, replies: Replies) -> None:
+    """Answer with what the command raised, and how long it had run."""
+    told = call.context
+    told.stop()
+    failed = report(call.id, error)
+    failed.compute, failed.phases = told.compute, phases_of(told)
+    replies.fail(failed)

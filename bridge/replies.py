@@ -10,8 +10,10 @@ from msgspec import Raw, Struct
 from bridge.call import Call
 from bridge.context import CallContext
 from bridge.memory import Memory
-from bridge.messages import Failure, Item, failure, success, success_parts, to_json
+from bridge.messages import Failure, Item, Success, failure, success, success_parts, to_json
+from bridge.messages.batch import BatchReply
 from bridge.messages.memory.large import Large
+from bridge.phases import phases_of
 from bridge.registry import Tally
 from bridge.sender import ResultTooLarge, Sender
 
@@ -32,7 +34,7 @@ class Replies:
         self.sender.send(message)
 
     def succeed(self, call: Call, result: Any) -> None:
-        """Answer with what the command returned, and tell what it defined and forgot.
+        """Answer with what the command returned; tell what it took, defined and forgot.
 
         Raises what `to_json` raises, or `ResultTooLarge`, and sends nothing.
         """
@@ -40,8 +42,8 @@ class Replies:
             result = {**call.base, **result}
         told = call.context
         large = () if self._memory is None else self._memory.large_in(result)
-        if not (large or told.define or told.forget or told.forget_all):
-            self.sender.send_parts(*success_parts(call.id, result))
+        if not (large or told.define or told.forget or told.forget_all or told.phases):
+            self.sender.send_parts(*success_parts(call.id, result, told.compute or 0.0))
         else:
             self._succeed(call.id, result, large, told)
 
@@ -55,13 +57,25 @@ class Replies:
             define=told.define,
             forget=told.forget,
             forget_all=told.forget_all,
+            compute=told.compute,
+            phases=phases_of(told),
         )
         try:
-            self.sender.send(reply)
+            self.send_timed(reply)
         except ResultTooLarge:
             if self._memory is not None:
                 self._memory.release(call_id)
             raise
+
+    def send_timed(self, reply: Success | BatchReply) -> None:
+        """Send a reply, rather without its phases than not at all."""
+        try:
+            self.sender.send(reply)
+        except ResultTooLarge:
+            if reply.phases is None:
+                raise
+            reply.phases = None
+            self.sender.send(reply)
 
     def item(self, call: Call, item: object) -> None:
         """Send one item of a stream."""

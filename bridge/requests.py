@@ -30,6 +30,7 @@ class Frame(Struct):
     forget: list[str] = []
     define: list[Definition] = []
     memory: Raw = NULL
+    trace: Raw = NULL
 
 
 class Request(Struct, eq=False):

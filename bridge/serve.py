@@ -186,16 +186,17 @@ class Server:
     def _call_of(
         self, command: Command, request: Request, base: dict[str, Any] | None = None
     ) -> Call:
-        sender, batch = self._replies.sender, request.frame.batch
+        sender, frame = self._replies.sender, request.frame
+        batch = frame.batch
         return Call(
             request.id,
             command,
             request.args,
-            CallContext(request.id, request.session, sender, batch is not None),
+            CallContext(request.id, request.session, sender, batch is not None, frame.trace),
             batch,
             request.credit,
             request.cancelled,
             base,
             memory=self._wire.memory,
-            table=request.frame.memory,
+            table=frame.memory,
         )

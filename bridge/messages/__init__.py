@@ -67,10 +67,15 @@ class Request(Struct, omit_defaults=True):
     define: list[Definition] = []
     credit: int | None = None
     memory: Raw = NULL
+    trace: Raw = NULL
 
 
 class Success(Struct, omit_defaults=True):
-    """Bridge to pool: the command returned."""
+    """Bridge to pool: the command returned.
+
+    `compute` is how many seconds it ran, `phases` how many of them in each of its own
+    phases.
+    """
 
     id: int | None
     success: bool
@@ -81,6 +86,8 @@ class Success(Struct, omit_defaults=True):
     forget: list[str] = []
     forget_all: bool = False
     memory: Raw = NULL
+    compute: float | None = None
+    phases: dict[str, float] | None = None
 
 
 class Failure(Struct, omit_defaults=True):
@@ -93,6 +100,8 @@ class Failure(Struct, omit_defaults=True):
     error_type: str | None = None
     traceback: str | None = None
     details: Any = None
+    compute: float | None = None
+    phases: dict[str, float] | None = None
 
 
 class Item(Struct):
@@ -234,15 +243,18 @@ def success(call_id: int | None, value: object, **members: Any) -> Success:
     return Success(call_id, True, Raw(encoded), time.time(), wrapped, **members)
 
 
-def success_parts(call_id: int, value: object) -> tuple[bytes, bytes, bytes]:
-    """The payload of a success reply that tells of nothing else, in pieces: the second is long."""
+def success_parts(call_id: int, value: object, compute: float) -> tuple[bytes, bytes, bytes]:
+    """The payload of a success reply that tells of nothing else, in pieces: the second is long.
+
+    `compute` is how many seconds the command ran.
+    """
     encoded = to_json(value)
     if encoded.startswith(b"{"):
-        head, tail = b'{"id":%d,"success":true,"result":', b',"timestamp":%f}'
+        head, tail = b'{"id":%d,"success":true,"result":', b',"timestamp":%f,"compute":%f}'
     else:
         head = b'{"id":%d,"success":true,"result":{"value":'
-        tail = b'},"timestamp":%f,"wrapped":true}'
-    return head % call_id, encoded, tail % time.time()
+        tail = b'},"timestamp":%f,"wrapped":true,"compute":%f}'
+    return head % call_id, encoded, tail % (time.time(), compute)
 
 
 def failure(

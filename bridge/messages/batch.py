@@ -36,11 +36,16 @@ class Results(Struct):
     failures: Raw
 
 
-class BatchReply(Struct):
-    """Bridge to pool: all calls of a batch are done. It has those that were in no `Results`."""
+class BatchReply(Struct, omit_defaults=True):
+    """Bridge to pool: all calls of a batch are done. It has those that were in no `Results`.
+
+    `compute` and `phases` are for all of them together.
+    """
 
     id: int
     success: bool
     results: Raw
     failures: Raw
     timestamp: float
+    compute: float | None = None
+    phases: dict[str, float] | None = None

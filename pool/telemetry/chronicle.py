@@ -47,8 +47,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("bridgepool")
 
-MAX_PHASES = 16 * 1024
-"""Bytes above which what a command says of its phases is not looked at."""
+MAX_PHASES = 48 * 1024
+"""Bytes above which what a command says of its phases is not looked at: more than 50 names of 100
+characters take, whatever these are."""
 
 
 class Chronicle:

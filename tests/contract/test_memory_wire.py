@@ -98,6 +98,7 @@ def test_values_go_both_ways_and_stay_until_they_are_released(client: Client) ->
     first, second = client.blob(), client.blob()
     for reply in (first, second):
         (placed,) = reply.pop("memory")
+        assert reply.pop("compute") >= 0
         assert reply == {"id": reply["id"], "success": True, "result": {}}
         assert os.pread(client.results, placed["size"], placed["offset"]) == DATA
     client.release(first["id"])

@@ -30,6 +30,7 @@ PURE = {
     "bridge.messages.batch",
     "bridge.messages.secrets",
     "bridge.messages.template",
+    "bridge.messages.trace",
     "bridge.arguments",
     "bridge.requests",
     "bridge.untold",

@@ -66,7 +66,7 @@ def whole_frames(untold: Untold) -> None:
     results, failures = untold.take()
     for frame in (
         Results(-(2**63), "results", results, failures),
-        BatchReply(-(2**63), True, results, failures, time.time()),
+        BatchReply(-(2**63), True, results, failures, time.time(), 1.2345678901234567e-100),
     ):
         encoded = to_json(frame)
         assert len(encoded) <= LIMIT
