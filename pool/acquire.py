@@ -11,6 +11,7 @@ from pool.lifecycle import PoolState
 from pool.picture import take_picture
 from pool.slots import Slot
 from pool.supervisor import Supervisor
+from pool.telemetry.tracing import Traced
 from pool.timeouts import Deadline
 from pool.waiters import ReadyWaiter, SlotWaiter
 from pool.worker import Worker
@@ -71,9 +72,14 @@ async def serving(supervisor: Supervisor, count: int, deadline: Deadline) -> boo
 
 
 async def acquire(
-    supervisor: Supervisor, deadline: Deadline, now: float, *, again: bool = False
+    supervisor: Supervisor,
+    deadline: Deadline,
+    now: float,
+    *,
+    again: bool = False,
+    traced: Traced | None = None,
 ) -> Slot[Worker]:
-    """Return a lent slot; wait for one if none is idle.
+    """Return a lent slot; wait for one, for the call that is `traced`, if none is idle.
 
     `again` is for a call that was admitted before and lost its worker: it may
     still wait while the pool drains.
@@ -82,14 +88,18 @@ async def acquire(
     deadline, `PoolTimeout` at the deadline, `EnvironmentInvalid`,
     `WorkerStartError` or `PoolClosed` if there will be no worker.
     """
-    return take_idle(supervisor, now, again=again) or await wait_for_slot(supervisor, deadline)
+    slot = take_idle(supervisor, now, again=again)
+    return slot or await wait_for_slot(supervisor, deadline, traced)
 
 
-async def wait_for_slot(supervisor: Supervisor, deadline: Deadline) -> Slot[Worker]:
+async def wait_for_slot(
+    supervisor: Supervisor, deadline: Deadline, traced: Traced | None = None
+) -> Slot[Worker]:
     """Return a lent slot where none is idle now; raises as `acquire` does."""
     began = supervisor.clock.now()
     try:
-        slot = await _wait(supervisor, deadline, began)
+        with supervisor.waiting(traced):
+            slot = await _wait(supervisor, deadline, began)
     except BaseException as error:
         supervisor.counters.checkouts[_outcome(error)] += 1
         raise

@@ -8,6 +8,8 @@ from contextlib import suppress
 from copy import copy
 from typing import Any
 
+from msgspec import structs
+
 from bridge.messages.memory.large import SESSION, large_members
 from pool.batch import FATAL, BatchCall, Failed, nothing_told, outcomes_of, prepare_batch
 from pool.batching import MOST_BYTES, BatchSize
@@ -110,7 +112,9 @@ class Batches:
         replies: list[Any] = []
         missing: PoolError | None = None
         try:
-            with supervisor.guarding_many(self._command):
+            with supervisor.guarding_many(self._command) as traced:
+                if traced is not None:
+                    prepared = structs.replace(prepared, traced=traced)
                 once = RetryRule(idempotent=False, attempts=self._rule.attempts)
                 replies = [await run_until_done(supervisor, prepared, deadline, once, now, make)]
         except PoolSaturated as error:

@@ -18,6 +18,7 @@ from bridge.messages.memory.large import Large, large_members, without
 from bridge.messages.names import names_session
 from pool.errors import RequestError
 from pool.sessions import NO_NEWS, News
+from pool.telemetry.tracing import Traced
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -32,9 +33,17 @@ class Prepared(msgspec.Struct, frozen=True):
     """How many calls it is, if it is a batch: `args` is then an array."""
     large: tuple[Large, ...] = ()
     """Arguments that `args` lacks: how they are sent depends on the worker."""
+    traced: Traced | None = None
+    """The span of the call, if it is traced."""
 
 
-def prepare(command: str, args: object, session: str | None, max_frame_bytes: int) -> Prepared:
+def prepare(
+    command: str,
+    args: object,
+    session: str | None,
+    max_frame_bytes: int,
+    traced: Traced | None = None,
+) -> Prepared:
     """Encode the arguments; raise `RequestError` if they are not an object or too large.
 
     `session` becomes the argument `session_id`, and an argument of that name
@@ -56,7 +65,7 @@ def prepare(command: str, args: object, session: str | None, max_frame_bytes: in
             f"{command}: the arguments take {size} bytes, more than "
             f"max_frame_bytes={max_frame_bytes}; send less, or raise the limit"
         )
-    return Prepared(command, encoded, session, None, None, large)
+    return Prepared(command, encoded, session, None, None, large, traced)
 
 
 _names: dict[str, bytes] = {}
@@ -146,7 +155,8 @@ def request_frame(
     """
     args = prepared.args
     is_long = len(args) > LONG
-    if not is_long or news is not NO_NEWS or prepared.credit is not None or memory is not NULL:
+    has_more = prepared.credit is not None or prepared.traced is not None
+    if not is_long or has_more or news is not NO_NEWS or memory is not NULL:
         payload = encode_request(call_id, prepared, news, memory)
         return (encode(payload, max_frame_bytes),)
     empty = encode_request(call_id, structs.replace(prepared, args=b""), news)
@@ -156,7 +166,8 @@ def request_frame(
 
 def encode_request(call_id: int, prepared: Prepared, news: News, memory: Raw = NULL) -> bytes:
     """The payload of a request frame; `memory` tells where the arguments are that it lacks."""
-    if news is NO_NEWS and prepared.credit is None and memory is NULL:
+    has_more = prepared.credit is not None or prepared.traced is not None
+    if not has_more and news is NO_NEWS and memory is NULL:
         name = _names.get(prepared.command) or to_json(prepared.command)
         if prepared.size is not None:
             return b'{"id":%d,"command":%b,"batch":%b}' % (call_id, name, prepared.args)
@@ -173,5 +184,6 @@ def encode_request(call_id: int, prepared: Prepared, news: News, memory: Raw = N
             define=news.define,
             credit=prepared.credit,
             memory=memory,
+            trace=NULL if prepared.traced is None else prepared.traced.trace,
         )
     )

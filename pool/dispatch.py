@@ -40,7 +40,7 @@ async def run_until_done(
         slot = take_idle(supervisor, now)
         if slot is None:
             latest_start = _latest_start(supervisor, prepared, deadline, now)
-            slot = await wait_for_slot(supervisor, latest_start)
+            slot = await wait_for_slot(supervisor, latest_start, prepared.traced)
             now = supervisor.clock.now()
         try:
             return await _spend(supervisor, slot, prepared, deadline, now, make)
@@ -94,7 +94,7 @@ async def acquire_for(
     """Wait for a slot, no longer than leaves the call the time that it is likely to need."""
     now = supervisor.clock.now()
     latest_start = _latest_start(supervisor, prepared, deadline, now)
-    return await acquire(supervisor, latest_start, now, again=again)
+    return await acquire(supervisor, latest_start, now, again=again, traced=prepared.traced)
 
 
 def _latest_start(
@@ -149,4 +149,7 @@ def send(
     if worker.state is not WorkerState.READY:
         supervisor.counters.calls["worker_lost"] += 1
         raise worker.lost_before(prepared.command)
-    return worker.calls.send(slot, prepared, now, deadline, make)
+    call = worker.calls.send(slot, prepared, now, deadline, make)
+    if prepared.traced is not None:
+        prepared.traced.sent(worker.name, worker.pid, prepared.size or 1)
+    return call

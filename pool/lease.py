@@ -78,8 +78,8 @@ class Lease:
         allowed = config.call_timeout if timeout is UNSET else seconds(timeout, None)
         now = supervisor.clock.now()
         deadline = Deadline.after(now, allowed)
-        with supervisor.guarding(command):
-            prepared = prepare(command, args, session, config.max_frame_bytes)
+        with supervisor.guarding(command) as traced:
+            prepared = prepare(command, args, session, config.max_frame_bytes, traced)
             if self._turns is not None or self._running is not None:
                 now = await self._wait_for_turn(deadline, command)
             call = None

@@ -35,6 +35,7 @@ from pool.stream import PoolSeat, Stream
 from pool.supervisor import Supervisor
 from pool.telemetry.events import RARE, Event
 from pool.telemetry.hub import Hub, Listener
+from pool.telemetry.tracing import Tracer
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 
 
@@ -66,6 +67,7 @@ class WorkerPool:
         self._config = PoolConfig(bridge=bridge, argv=argv, **options)  # type: ignore[arg-type]
         self._random = Random()
         self._hub = Hub()
+        self._tracer: Tracer | None = None
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -88,6 +90,7 @@ class WorkerPool:
         supervisor = self._supervisor = Supervisor(
             self._config, self._launcher(), self._random, self._hub
         )
+        supervisor.trace(self._tracer)
         # Nothing is awaited: a cancelled `open` cannot leave a pool that nobody will close.
         supervisor.open()
         self._task = asyncio.create_task(supervisor.run(), name=f"bridgepool {self.name}")
@@ -146,8 +149,8 @@ class WorkerPool:
         allowed = config.call_timeout if timeout is UNSET else seconds(timeout, None)
         now = supervisor.clock.now()
         deadline = Deadline.after(now, allowed)
-        with supervisor.guarding(command):
-            prepared = prepare(command, args, session, config.max_frame_bytes)
+        with supervisor.guarding(command) as traced:
+            prepared = prepare(command, args, session, config.max_frame_bytes, traced)
             rule = RetryRule(idempotent, attempts)
             reply = await run_until_done(supervisor, prepared, deadline, rule, now)
             return result_of(reply, command, result_type, supervisor.secrets)
@@ -319,6 +322,17 @@ class WorkerPool:
         """
         self._hub.listen(listener, kinds)
         return partial(self._hub.leave, listener)
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Have `tracer` make a span of each call, and of each wait for a worker, from now on.
+
+        What it says of a call's trace reaches the command, as `bridge.trace_context()`.
+        None ends it; without a tracer nothing is spent on any of this. See
+        `pool.telemetry.opentelemetry` for one.
+        """
+        self._tracer = tracer
+        if self._supervisor is not None:
+            self._supervisor.trace(tracer)
 
     # Closing
 

@@ -16,6 +16,7 @@ from pool.feed import WINDOW, Feed
 from pool.results import item_of, result_of
 from pool.slots import Slot
 from pool.supervisor import Supervisor
+from pool.telemetry.tracing import Traced
 from pool.timeouts import Deadline
 from pool.worker import Worker
 
@@ -139,7 +140,7 @@ class Stream:
     _items: Items | None = None
     _slot: Slot[Worker]
     _feed: Feed
-    _guard: AbstractContextManager[None]
+    _guard: AbstractContextManager[Traced | None]
 
     def __init__(
         self,
@@ -162,10 +163,10 @@ class Stream:
             raise RuntimeError("a stream is entered once; call `stream` for each")
         supervisor = self._supervisor
         self._guard = supervisor.guarding(self._given[0])
-        self._guard.__enter__()
+        traced = self._guard.__enter__()
         try:
             deadline = Deadline.after(supervisor.clock.now(), self._allowed)
-            prepared = prepare(*self._given, supervisor.config.max_frame_bytes)
+            prepared = prepare(*self._given, supervisor.config.max_frame_bytes, traced)
             self._slot, self._feed = await self._seat.begin(prepared, deadline)
         except BaseException as error:
             self._leave_guard(error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from functools import partial
 from random import Random
 from typing import Any
@@ -45,6 +46,7 @@ from pool.slots import Slot
 from pool.telemetry.chronicle import Chronicle
 from pool.telemetry.gaps import Gaps
 from pool.telemetry.hub import Hub
+from pool.telemetry.tracing import Around, Traced, Tracer, Tracing, untraced
 from pool.worker import Worker
 
 _log = logging.getLogger("bridgepool")
@@ -61,8 +63,7 @@ class Supervisor:
         self.chronicle = Chronicle(config, self.clock, hub)
         self.counters = self.chronicle.counters
         self.guard = guard_of(config, self.now, self.chronicle)
-        self.guarding = self.guard or unguarded
-        self.guarding_many = self.guard.around_many if self.guard else unguarded
+        self.trace(None)
         self.sessions = SessionStore()
         self.secrets = launcher.secrets
         self.launcher = launcher
@@ -135,6 +136,22 @@ class Supervisor:
 
     def _expire_sessions(self) -> None:
         self.sessions.expire(self.now())
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Have the tracer told of calls and of waits from here on; None is nobody.
+
+        `guarding` is what each call is made in, `guarding_many` each batch, `waiting`
+        each wait for a slot.
+        """
+        one = self.guard or unguarded
+        many = self.guard.around_many if self.guard else unguarded
+        self.guarding: Around = one
+        self.guarding_many: Around = many
+        self.waiting: Callable[[Traced | None], AbstractContextManager[None]] = untraced
+        if tracer is not None:
+            tracing = Tracing(self.config.pool_name, tracer)
+            self.guarding, self.guarding_many = tracing.around(one), tracing.around(many)
+            self.waiting = tracing.waiting
 
     def resize(self, size: int, overflow: int) -> None:
         """Let so many workers serve from here on."""

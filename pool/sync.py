@@ -15,6 +15,7 @@ from pool.pool import WorkerPool
 from pool.stats import PoolStats
 from pool.sync_lease import SyncLease
 from pool.sync_results import SyncItems, SyncResults
+from pool.telemetry.tracing import Tracer
 from pool.timeouts import UNSET, Timeout
 
 T = TypeVar("T")
@@ -39,6 +40,10 @@ class SyncWorkerPool:
     ) -> None:
         self._pool = WorkerPool(bridge, argv=argv, **options)
         self._loop: LoopThread | None = None
+
+    def trace(self, tracer: Tracer | None) -> None:
+        """Have each call traced, within the trace of its thread: see `WorkerPool.trace`."""
+        self._pool.trace(tracer)
 
     def open(self) -> None:
         """Start the event loop's thread and the pool on it."""

@@ -72,6 +72,7 @@ PURE = {
     "pool.stats",
     "pool.telemetry.events",
     "pool.telemetry.gaps",
+    "pool.telemetry.tracing",
     "pool.timeouts",
     "pool.timings",
 }
