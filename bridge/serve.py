@@ -60,12 +60,18 @@ class Runner(Protocol):
 
 
 class Server:
-    """Serves one bridge over one wire, one call at a time unless the pool says that it has more."""
+    """Serves one bridge over one wire, one call at a time unless the pool says that it has more.
 
-    def __init__(self, bridge: Bridge, wire: Wire, stop: Stop, identity: Identity) -> None:
+    `imports` is how many seconds it took to import the bridge.
+    """
+
+    def __init__(
+        self, bridge: Bridge, wire: Wire, stop: Stop, identity: Identity, imports: float = 0.0
+    ) -> None:
         self._bridge = bridge
         self._wire = wire
         self._identity = identity
+        self._imports = imports
         self._replies = Replies(wire, bridge.tally, wire.memory)
         self._intake = Intake(wire, stop)
         self._serial = SerialRunner(self._intake, self._replies)
@@ -154,6 +160,8 @@ class Server:
             "worker_id": self._identity.worker_id,
             "capabilities": self._bridge.capabilities,
         }
+        if ping.initialization:
+            now["timings"] = {"import": self._imports, "start_up": self._start.seconds}
         if ping.initialization and self._wire.memory is not None:
             now |= self._wire.memory.agree(ping.memory, self._bridge.capabilities)
         self._answer_builtin(request, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any
 
 from bridge.messages import Failure
@@ -26,6 +27,8 @@ class Start:
         self, bridge: Bridge, run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any]
     ) -> None:
         self.is_done = False
+        self.seconds = 0.0
+        """What it took."""
         self._bridge = bridge
         self._run_coroutine = run_coroutine
 
@@ -33,6 +36,7 @@ class Start:
         """Do it, unless it is done; raise `StartFailed`, with the reply for a call."""
         if self.is_done:
             return
+        began = monotonic()
         learn_options(options)
         for function in self._bridge.start_functions:
             try:
@@ -41,4 +45,5 @@ class Start:
                     self._run_coroutine(made)
             except Exception as error:
                 raise StartFailed(report(call_id, error)) from error
+        self.seconds = monotonic() - began
         self.is_done = True

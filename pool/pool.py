@@ -37,6 +37,7 @@ from pool.telemetry.events import RARE, Event
 from pool.telemetry.hub import Hub, Listener
 from pool.telemetry.tracing import Tracer
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
+from pool.timings import TemplateStart
 
 
 class WorkerPool:
@@ -99,7 +100,11 @@ class WorkerPool:
         secrets = secrets_of(self._config)
         if self._config.argv is not None or self._config.start_method == "spawn":
             return SpawnLauncher(self._config, secrets)
-        return ForkLauncher(self._config, secrets)
+        return ForkLauncher(self._config, secrets, self._template_loaded)
+
+    def _template_loaded(self, start: TemplateStart) -> None:
+        if self._supervisor is not None:
+            self._supervisor.chronicle.template_loaded(start)
 
     async def wait_ready(self, n: int | None = None, timeout: Timeout = UNSET) -> None:
         """Warm up `n` workers, by default `size`, and return when they are ready.

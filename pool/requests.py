@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from bridge.messages import ANONYMOUS, Reply, to_json
 from bridge.messages.memory import RELEASE, TRIM
+from bridge.messages.template import MAX_SECONDS
 from pool.calls import Prepared
 
 
@@ -81,6 +82,20 @@ class _WithMemory(_Described):
     memory: list[str] = []
 
 
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
+
+
+class Timings(msgspec.Struct, frozen=True):
+    """Seconds of a bridge's start: its import, and what its start-up functions took."""
+
+    imports: _Seconds = msgspec.field(default=0.0, name="import")
+    start_up: _Seconds = 0.0
+
+
+class _WithTimings(_Described):
+    timings: Timings = Timings()
+
+
 D = TypeVar("D", bound=_Described)
 
 
@@ -94,6 +109,12 @@ def memory_types(reply: Reply) -> list[str]:
     """The types of values that the bridge takes from its worker's memory."""
     described = _described(reply, _WithMemory)
     return described.memory if described and "memory" in described.capabilities else []
+
+
+def timings(reply: Reply) -> Timings:
+    """What the bridge tells of its start; a foreign one tells nothing, or anything."""
+    described = _described(reply, _WithTimings)
+    return described.timings if described else Timings()
 
 
 def _described(reply: Reply, type_: type[D]) -> D | None:

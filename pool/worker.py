@@ -20,7 +20,7 @@ from pool.ledger.recycling import Term
 from pool.lifecycle import WorkerEvent, WorkerState
 from pool.postmortem import FAULTS, Remains
 from pool.quotes import excerpt
-from pool.requests import NEIGHBOURLY, capabilities, handshake, memory_types
+from pool.requests import NEIGHBOURLY, capabilities, handshake, memory_types, timings
 from pool.sessions import SessionStore
 from pool.timeouts import Deadline
 from pool.timings import StartTimes
@@ -251,6 +251,8 @@ class Worker(Member):
             self.take_one_at_a_time()
         self.takes_batches = "batch" in able
         self.handshaken(self._clock.now())
+        told = timings(reply)
+        self.took.imports, self.took.start_up = told.imports, told.start_up
         self.took.ready = self.last_active - self.launched_at
         self._has_started.set()
         self._owner.worker_ready(self)

@@ -20,7 +20,11 @@ MAX_ORDER = 2**32 - 1
 MAX_MESSAGE = 1024 * 1024
 """Bytes of a message from the template, which runs code of the user's."""
 
+MAX_SECONDS = 1e9
+"""A duration above this, some thirty years, is none."""
+
 _Pid = Annotated[int, Meta(gt=1, le=2**22)]  # proc(5): PID_MAX_LIMIT
+_Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 _Status = Annotated[int, Meta(ge=-64, le=255)]
 
 
@@ -69,11 +73,22 @@ class Explanation(Struct):
     costliest: list[ImportCost]
 
 
+class LoadTimes(Struct, frozen=True):
+    """Seconds that parts of the loading took: the import, what the bridge preloads, and to collect
+    garbage and freeze the rest.
+    """
+
+    imports: _Seconds = 0.0
+    preload: _Seconds = 0.0
+    freeze: _Seconds = 0.0
+
+
 class Loaded(Struct, tag="loaded"):
     """Template to pool: all is imported. `hazards` say why forking is not safe, if it is not."""
 
     hazards: list[str] = []
     explanation: Explanation | None = None
+    took: LoadTimes = LoadTimes()
 
 
 class Unfit(Struct, tag="unfit"):

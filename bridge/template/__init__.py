@@ -71,7 +71,7 @@ class Template:
             return
         self._threads = loading.threads
         explanation = loading.explanation() if order.explain else None
-        self._control.send(Loaded(self._hazards(), explanation))
+        self._control.send(Loaded(self._hazards(), explanation, loading.took))
         self._serve(bridge, order.max_frame_bytes)
 
     def _hazards(self) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bridge.check import problems
-from bridge.messages.template import Explanation, ImportCost, Load
+from bridge.messages.template import Explanation, ImportCost, Load, LoadTimes
 from bridge.registry import Bridge
 from bridge.report import report
 from bridge.secrets import learn_options
@@ -35,7 +35,7 @@ class Loading:
         self._order = order
         self._watch = ImportWatch()
         self._began = time.perf_counter()
-        self._imported = self._preloaded = self._began
+        self.took = LoadTimes()
         self._memory_before = memory()
 
     @property
@@ -53,13 +53,15 @@ class Loading:
         gc.disable()
         with self._watch:
             bridge = self._import()
-            self._imported = time.perf_counter()
+            imported = time.perf_counter()
             self._preload(bridge)
-        self._preloaded = time.perf_counter()
+        preloaded = time.perf_counter()
         gc.enable()
         gc.collect()
         # A collection in a worker would otherwise write to, and so copy, every shared page.
         gc.freeze()
+        frozen = time.perf_counter()
+        self.took = LoadTimes(imported - self._began, preloaded - imported, frozen - preloaded)
         return bridge
 
     def _import(self) -> Bridge:
@@ -86,8 +88,8 @@ class Loading:
             python=platform.python_version(),
             executable=sys.executable,
             versions=_versions([*self._order.requires, "bridgepool", "msgspec"], self._watch),
-            import_time=self._imported - self._began,
-            preload_time=self._preloaded - self._imported,
+            import_time=self.took.imports,
+            preload_time=self.took.preload,
             memory_before=self._memory_before,
             memory_after=memory(),
             costliest=[ImportCost(cost.module, cost.own, cost.total) for cost in costs],

@@ -8,10 +8,16 @@ import sys
 from typing import Any
 
 import click
+from msgspec import to_builtins
+from rich.console import Console
 
 from bridge.messages.template import Explanation, Loaded
+from pool.cli.cold_start.measure import measure
+from pool.cli.cold_start.steps import ColdStart
+from pool.cli.cold_start.waterfall import waterfall
 from pool.cli.options import SECONDS, start_up_options
-from pool.config import PoolConfig
+from pool.config import PoolConfig, PoolOptions
+from pool.errors import PoolError
 from pool.launch.command import interpreter, secrets_of, worker_environment
 from pool.launch.loading import Examination, examine
 
@@ -24,6 +30,7 @@ from pool.launch.loading import Examination, examine
 @click.option("--requires-env", multiple=True, metavar="VARIABLE", help="It must be set.")
 @click.option("--cpu-threads", type=click.IntRange(1), help="As the pool's setting of that name.")
 @click.option("--timeout", default=120.0, show_default=True, type=SECONDS)
+@click.option("--timings", is_flag=True, help="Make a cold start, and show what each step took.")
 @click.option("--format", "format_", default="text", type=click.Choice(["text", "json"]))
 def doctor(
     target: str,
@@ -33,6 +40,7 @@ def doctor(
     requires_env: tuple[str, ...],
     cpu_threads: int | None,
     timeout: float,
+    timings: bool,
     format_: str,
 ) -> None:
     """Validate the environment of TARGET as a pool would, and explain.
@@ -41,22 +49,54 @@ def doctor(
     could not run it. That workers could not be forked, only spawned, is no
     failure.
     """
+    settings: PoolOptions = {
+        "options": options,
+        "python": python,
+        "requires": requires,
+        "requires_env": requires_env,
+        "cpu_threads": cpu_threads,
+        "start_timeout": timeout,
+    }
     try:
-        config = PoolConfig(
-            bridge=target,
-            options=options,
-            python=python,
-            requires=requires,
-            requires_env=requires_env,
-            cpu_threads=cpu_threads,
-            start_timeout=timeout,
-        )
+        config = PoolConfig(bridge=target, **settings)  # type: ignore[arg-type]
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    # Before the diagnosis, after which the files are in the kernel's cache.
+    start = asyncio.run(_cold_start(target, settings)) if timings else None
     secrets = secrets_of(config)
-    findings = secrets.hide_in(diagnose(config, asyncio.run(examine(config, secrets))))
-    click.echo(json.dumps(findings) if format_ == "json" else as_text(findings))
+    findings = diagnose(config, asyncio.run(examine(config, secrets)))
+    if timings:
+        findings = with_cold_start(findings, start)
+    _show(secrets.hide_in(findings), start, format_)
     sys.exit(0 if findings["ok"] else 1)
+
+
+def _show(findings: dict[str, Any], start: ColdStart | PoolError | None, format_: str) -> None:
+    if format_ == "json":
+        click.echo(json.dumps(findings))
+        return
+    click.echo(as_text(findings))
+    if isinstance(start, ColdStart):
+        Console().print("", waterfall(start))
+
+
+async def _cold_start(target: str, settings: PoolOptions) -> ColdStart | PoolError:
+    try:
+        return await measure(target, settings)
+    except PoolError as error:
+        return error
+
+
+def with_cold_start(
+    findings: dict[str, Any], start: ColdStart | PoolError | None
+) -> dict[str, Any]:
+    """The findings, and how a cold start went; if it failed for all that, that is a problem."""
+    if isinstance(start, ColdStart):
+        return {**findings, "cold_start": to_builtins(start)}
+    findings = {**findings, "cold_start": None}
+    if not findings["ok"]:
+        return findings  # they say why
+    return {**findings, "ok": False, "problems": [str(start)], "stderr": ""}
 
 
 def diagnose(config: PoolConfig, examination: Examination) -> dict[str, Any]:

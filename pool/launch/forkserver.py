@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from pool.launch.starter import Starter
 from pool.launch.template import ForkRefused, Template, TemplateLost
 from pool.link import PipeLink
 from pool.output import Output, log_lines_of
+from pool.timings import TemplateStart
 
 _log = logging.getLogger("bridgepool")
 
@@ -39,10 +41,17 @@ class ForkLauncher:
     when a worker is to be started; the workers that it made live on.
     """
 
-    def __init__(self, config: PoolConfig, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        config: PoolConfig,
+        secrets: Secrets,
+        on_loaded: Callable[[TemplateStart], None] = lambda _: None,
+    ) -> None:
         self.generation = 0
+        self._on_loaded = on_loaded
         self.secrets = secrets
         self._config = config
+        self._loop = asyncio.get_running_loop()
         self._starter = Starter(1)
         self._template: Template | None = None
         self._previous: Template | None = None
@@ -93,6 +102,7 @@ class ForkLauncher:
 
     async def _renew(self) -> tuple[str, ...]:
         """Import the bridge in a new template: that is the validation."""
+        began = self._loop.time()
         try:
             template = await self._start_template()
         except OSError as error:
@@ -106,7 +116,11 @@ class ForkLauncher:
         if isinstance(answer, Unfit):
             problems += answer.problems
         elif not problems:
+            seconds = self._loop.time() - began
             self._adopt(template, answer.hazards)
+            self._on_loaded(
+                TemplateStart(template.name, template.pid, self.generation, seconds, answer.took)
+            )
             return ()
         template.close()
         return tuple(problems)

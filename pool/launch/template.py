@@ -157,8 +157,8 @@ class Template:
 
     def _hear(self, message: FromTemplate) -> None:
         match message:
-            case Loaded(hazards, explanation):
-                self._settle_loading(Loaded(self._shown(hazards), explanation))
+            case Loaded(hazards, explanation, took):
+                self._settle_loading(Loaded(self._shown(hazards), explanation, took))
             case Unfit(problems):
                 self._settle_loading(Unfit(self._shown(problems)))
             case Forked(number, pid):

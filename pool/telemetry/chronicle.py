@@ -30,6 +30,7 @@ from pool.telemetry.events import (
     PoolOpened,
     PoolRecovered,
     ReplyLate,
+    TemplateLoaded,
     WorkerExited,
     WorkerLost,
     WorkerRecycled,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pool.config import PoolConfig
     from pool.inflight import Call
     from pool.slots import Slot
+    from pool.timings import TemplateStart
     from pool.worker import Worker
 
 _log = logging.getLogger("bridgepool")
@@ -87,6 +89,22 @@ class Chronicle:
         self.counters.validations["failed" if problems else "ok"] += 1
         self.hub.tell(
             EnvironmentValidated(self._name, self._now(), seconds, tuple(problems)),
+        )
+
+    def template_loaded(self, start: TemplateStart) -> None:
+        took = start.took
+        self.hub.tell(
+            TemplateLoaded(
+                self._name,
+                self._now(),
+                start.name,
+                start.pid,
+                start.generation,
+                start.seconds,
+                took.imports,
+                took.preload,
+                took.freeze,
+            )
         )
 
     # Workers

@@ -61,6 +61,26 @@ class EnvironmentValidated(Event, frozen=True, gc=False):
     problems: tuple[str, ...] = ()
 
 
+class TemplateLoaded(Event, frozen=True, gc=False):
+    """A template has imported the bridge; the workers of `generation` are forked from it.
+
+    That took it `seconds` from the start of its process, of which `imports` were for
+    the import, `preload` for what the bridge preloads, `freeze` to collect garbage and
+    freeze what is left; the rest is the interpreter's start. If it is not safe to fork,
+    workers are spawned all the same.
+    """
+
+    name = "template.loaded"
+
+    template: str
+    pid: int
+    generation: int
+    seconds: float
+    imports: float
+    preload: float
+    freeze: float
+
+
 # Workers
 
 

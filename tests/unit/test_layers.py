@@ -39,6 +39,7 @@ PURE = {
     "pool.capacity",
     "pool.checkout",
     "pool.circuits",
+    "pool.cli.cold_start.steps",
     "pool.cli.conservation",
     "pool.cli.mapping.contents",
     "pool.cli.mapping.done",

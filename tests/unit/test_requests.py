@@ -17,6 +17,7 @@ from pool.requests import (
     internal,
     memory_types,
     release,
+    timings,
 )
 
 
@@ -81,3 +82,28 @@ def test_a_handshake_is_read_up_to_its_bound() -> None:
     assert capabilities(Reply(1, True, Raw(at_most))) == ["a"]
     assert capabilities(Reply(1, True, Raw(at_most + b" "))) == []
     assert MAX_HANDSHAKE == 65_536
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        (b'{"timings":{"import":0.5,"start_up":2}}', (0.5, 2.0)),
+        (b'{"timings":{"import":0.5,"other":true}}', (0.5, 0.0)),
+        (b"{}", (0.0, 0.0)),
+        (b"null", (0.0, 0.0)),
+        (b'{"timings":5}', (0.0, 0.0)),
+        (b'{"timings":{"import":-1}}', (0.0, 0.0)),
+        (b'{"timings":{"import":1e12}}', (0.0, 0.0)),
+        (b'{"timings":{"import":"long"}}', (0.0, 0.0)),
+    ],
+)
+def test_how_long_a_bridge_took_to_start_is_what_it_tells(
+    result: bytes, told: tuple[float, float]
+) -> None:
+    took = timings(Reply(0, True, Raw(result)))
+    assert (took.imports, took.start_up) == told
+
+
+def test_timings_that_make_no_sense_take_nothing_from_what_it_can_do() -> None:
+    said = Reply(0, True, Raw(b'{"timings":5,"capabilities":["batch"]}'))
+    assert capabilities(said) == ["batch"]

@@ -1,0 +1,1 @@
+"""A cold start, from nothing to the first reply, step by step."""
