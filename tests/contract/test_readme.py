@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pool.telemetry.events import CallFinished, Event
 from tests.contract.pools import make_pool
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +35,18 @@ def tokens(text: str) -> Iterator[str]:
 @bridge.command
 def classify(text: str) -> list[str]:
     return [text.upper()]
+"""
+
+ANSWERING = """
+from types import SimpleNamespace
+from bridge import Bridge
+
+bridge = Bridge()
+index = SimpleNamespace(search=str.split)
+
+
+def model(question: str, passages: list[str]) -> str:
+    return f"{question} {len(passages)}"
 """
 
 SCALING = """
@@ -98,6 +112,23 @@ async def test_bytes_and_arrays_go_both_ways(tmp_path: Path) -> None:
     async with make_pool("spawn", "scaling", env={"PYTHONPATH": str(tmp_path)}) as pool:
         pixels = await names["main"](pool)
     assert (pixels.dtype, set(pixels.tolist())) == (np.float32, {2.0})
+
+
+async def test_the_phases_of_a_command_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "answering.py").write_text(ANSWERING + block('phase("retrieve")'))
+    pool = make_pool("spawn", "answering", env={"PYTHONPATH": str(tmp_path)})
+    heard: list[Event] = []
+    pool.listen(heard.extend, [CallFinished])
+    exec(block("def hear(events)"), {"pool": pool})
+    async with pool:
+        assert await pool.call("answer", {"question": "Why is it so?"}) == "Why is it so? 4"
+    assert capsys.readouterr().out.startswith("answer ok 0.0")
+    (call,) = heard
+    assert isinstance(call, CallFinished)
+    assert call.phases is not None
+    assert set(json.loads(bytes(call.phases))) == {"retrieve", "generate"}
 
 
 def test_every_link_leads_somewhere() -> None:
