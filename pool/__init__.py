@@ -36,11 +36,12 @@ from pool.pool import WorkerPool
 from pool.stats import PoolStats, WorkerStats
 from pool.sync import SyncWorkerPool
 from pool.sync_lease import SyncLease
+from pool.version import VERSION
 
 # An application that configures no logging sees nothing of ours.
 logging.getLogger("bridgepool").addHandler(logging.NullHandler())
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "WorkerPool",

@@ -147,7 +147,7 @@ async def _wait(supervisor: Supervisor, deadline: Deadline, began: float) -> Slo
     in_front = False
     try:
         while True:
-            slot = await _queue_up(supervisor, SlotWaiter(deadline.at), in_front=in_front)
+            slot = await _queue_up(supervisor, SlotWaiter(deadline.at, began), in_front=in_front)
             if slot.worker.still_serves():
                 return slot
             # The worker died between the hand-off and this moment: the turn is not over.

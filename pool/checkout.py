@@ -19,6 +19,11 @@ class Ticket(Protocol[S_contra]):
     @property
     def deadline(self) -> float | None: ...
 
+    @property
+    def since(self) -> float:
+        """The instant from which on it has waited."""
+        ...
+
     def grant(self, slot: S_contra) -> bool:
         """Take the slot; False if whoever waited is gone."""
         ...

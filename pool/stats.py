@@ -15,6 +15,7 @@ class Counters:
     checkouts: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     worker_starts: int = 0
+    starts: Counter[str] = field(default_factory=Counter)
     failed_starts: int = 0
     worker_exits: Counter[str] = field(default_factory=Counter)
     replacements: int = 0
@@ -30,7 +31,8 @@ class WorkerStats:
     """One worker at one moment.
 
     `generation` is that of the code it was launched with, None before it was;
-    `age` is in seconds since its launch.
+    `age` is in seconds since its launch; `slot` is the least number that no other
+    worker had when it was added.
     """
 
     name: str
@@ -39,6 +41,7 @@ class WorkerStats:
     state: str
     calls: int
     age: float
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,13 @@ class PoolStats:
     `start_method` is how workers are started in fact; `generation` counts the
     templates (with "spawn": the validations) that workers came from so far.
     `total` workers are `starting`, `idle`, `busy`, `spare`, `abandoned` or `stopping`;
-    `waiting` checkouts are in the queue; `inflight_calls` have no reply yet.
-    `worker_starts` counts processes launched, `failed_starts` those of them
-    that never got to work, `replacements` workers that were lost in service.
+    `waiting` checkouts are in the queue, `max_waiting` at most (None: no limit), the
+    oldest for `oldest_waiting` seconds; `inflight_calls` have no reply yet. Of the
+    `slots` of workers that serve `busy_slots` are lent.
+    `worker_starts` counts processes launched, `starts` how that went: "ok", "failed" if
+    it ended before it was ready, "cancelled" if it was made to. `failed_starts` counts
+    those that never got to work, which may have been ready for a moment; no other starts
+    within `backoff` seconds. `replacements` counts workers that were lost in service.
     `circuits` has the commands whose circuit is "open" or "half-open"; of
     `calls`, those it refused are counted as "circuit_open".
     `leaks` counts the leases that were reported for being held too long.
@@ -71,16 +78,22 @@ class PoolStats:
     abandoned: int
     stopping: int
     waiting: int
+    max_waiting: int | None
+    oldest_waiting: float
+    slots: int
+    busy_slots: int
     inflight_calls: int
     checkouts: dict[str, int]
     calls: dict[str, int]
     worker_starts: int
+    starts: dict[str, int]
     failed_starts: int
     worker_exits: dict[str, int]
     replacements: int
     late_replies: int
     retries: int
     restarts_in_window: int
+    backoff: float
     validations: dict[str, int]
     pings: dict[str, int]
     circuits: dict[str, str]

@@ -9,12 +9,16 @@ from pool.worker import Worker
 
 
 class SlotWaiter:
-    """A place in the queue, for a task that waits for `future`. `deadline` is an instant."""
+    """A place in the queue, for a task that waits for `future` from the instant `since`.
 
-    __slots__ = ("deadline", "future")
+    `deadline` is an instant too.
+    """
 
-    def __init__(self, deadline: float | None) -> None:
+    __slots__ = ("deadline", "future", "since")
+
+    def __init__(self, deadline: float | None, since: float) -> None:
         self.deadline = deadline
+        self.since = since
         self.future: asyncio.Future[Slot[Worker]] = asyncio.get_running_loop().create_future()
 
     def grant(self, slot: Slot[Worker]) -> bool:

@@ -43,6 +43,11 @@ class Lobby(Generic[W]):
         return self._queue.waiting
 
     @property
+    def oldest(self) -> Ticket[Slot[W]] | None:
+        """The checkout whose turn it is next."""
+        return next(iter(self._queue.tickets), None)
+
+    @property
     def idle_slots(self) -> int:
         """Slots that nobody has, and that a checkout would get at once."""
         return len(self._idle)

@@ -113,6 +113,7 @@ class Chronicle:
         self.counters.worker_starts += 1
 
     def worker_ready(self, worker: Worker) -> None:
+        self.counters.starts["ok"] += 1
         _log.info("%s: ready (pid %s)", worker.name, worker.pid)
         if not self.hub.wants(WorkerStarted) or worker.pid is None:
             return
@@ -134,6 +135,8 @@ class Chronicle:
 
     def worker_exited(self, worker: Worker, *, failed_start: bool) -> None:
         self.counters.worker_exits[worker.reason] += 1
+        if worker.ready_at is None:
+            self.counters.starts["cancelled" if worker.error is None else "failed"] += 1
         now, status = self._now(), worker.returncode
         if worker.error is None:
             _log.info("%s: exited (%s)", worker.name, worker.reason)
@@ -183,7 +186,7 @@ class Chronicle:
         self.hub.note(CheckoutGranted(self._name, now, slot.worker.name, slot.waited))
 
     def returned(self, slot: Slot[Worker], now: float) -> None:
-        """A slot is given back. Only if `hub.returned`."""
+        """A checkout is over: its slot is given back, or abandoned. Only if `hub.returned`."""
         held = now - slot.lent_at
         self.hub.note(CheckoutReturned(self._name, now, slot.worker.name, slot.waited, held))
 
@@ -238,8 +241,10 @@ class Chronicle:
         )
 
     def call_abandoned(self, worker: Worker, call: Call, outcome: str) -> None:
-        command = call.prepared.command
-        self.hub.tell(CallAbandoned(self._name, self._now(), worker.name, command, outcome))
+        command, now = call.prepared.command, self._now()
+        self.hub.tell(CallAbandoned(self._name, now, worker.name, command, outcome))
+        if self.hub.returned and call.slot is not None:
+            self.returned(call.slot, now)
 
     def retried(self, command: str, lost: int, reason: str) -> None:
         self.counters.retries += 1

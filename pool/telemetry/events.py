@@ -171,7 +171,10 @@ class CheckoutGranted(Event, frozen=True, gc=False):
 
 
 class CheckoutReturned(Event, frozen=True, gc=False):
-    """A slot was given back; `waited` and `held` are those of the checkout that had it."""
+    """A slot was given back, or left with a call that was given up.
+
+    `waited` and `held` are those of the checkout that had it.
+    """
 
     name = "checkout.returned"
     level = "debug"

@@ -100,7 +100,10 @@ class Hub:
     def _tell_one(
         self, listener: Listener, kinds: frozenset[type[Event]], events: list[Event]
     ) -> None:
-        told = [event for event in events if type(event) in kinds]
+        # Where all that is wanted is wanted here, nothing need be sorted out.
+        told = events
+        if kinds != self._wanted:
+            told = [event for event in events if type(event) in kinds]
         if not told:
             return
         try:

@@ -29,6 +29,8 @@ BEGIN = 1_000.0
 class Ticket:
     """A checkout that waits, waited, or never had to. It may end only once."""
 
+    since = 0.0
+
     def __init__(self, deadline: float | None) -> None:
         self.deadline = deadline
         self.slot: Slot[Member] | None = None

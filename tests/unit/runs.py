@@ -12,7 +12,7 @@ from pool.stats import PoolStats
 def stats(**known: Any) -> PoolStats:
     """A pool's picture with nothing in it but what is given."""
     nothing: dict[str, Any] = dict.fromkeys(PoolStats.__dataclass_fields__, 0)
-    mappings = ("checkouts", "calls", "worker_exits", "validations", "pings", "circuits")
+    mappings = ("checkouts", "calls", "starts", "worker_exits", "validations", "pings", "circuits")
     nothing |= {name: {} for name in mappings}
     nothing |= {"name": "p", "state": PoolState.CLOSED, "workers": ()}
     return PoolStats(**{**nothing, **known})

@@ -6,6 +6,8 @@ from pool.checkout import CheckoutQueue
 
 
 class Ticket:
+    since = 0.0
+
     def __init__(self, deadline: float | None = None, *, gone: bool = False) -> None:
         self.deadline = deadline
         self.gone = gone
