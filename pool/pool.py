@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import anyio
 
@@ -36,8 +37,16 @@ from pool.supervisor import Supervisor
 from pool.telemetry.events import RARE, Event
 from pool.telemetry.hub import Hub, Listener
 from pool.telemetry.tracing import Tracer
+
+from pool.telemetry.reaching import run_on
+from pool.telemetry.readiness import why_not_ready
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 from pool.timings import TemplateStart
+
+if TYPE_CHECKING:
+    from pool.telemetry.http import TelemetryServer
+
+T = TypeVar("T")
 
 
 class WorkerPool:
@@ -338,6 +347,55 @@ class WorkerPool:
         self._tracer = tracer
         if self._supervisor is not None:
             self._supervisor.trace(tracer)
+
+    def on_loop(self, look: Callable[[], T], timeout: float = 5.0) -> T:
+        """Call `look` between the pool's own steps, from any thread, and return its result.
+
+        Listeners are told first of all that has happened. Raises `TimeoutError` if the
+        event loop, running in another thread, does not come to it in `timeout` seconds,
+        and `PoolClosed` in another process than the pool's.
+        """
+        supervisor = self._supervisor
+        if supervisor is not None and supervisor.forks != fork_count():
+            raise PoolClosed(f"{self.name}: the pool was opened in another process")
+
+        def up_to_date() -> T:
+            self._hub.flush()
+            return look()
+
+        return run_on(None if supervisor is None else supervisor.loop, up_to_date, timeout)
+
+    def why_not_ready(self) -> str | None:
+        """Why no work should be sent here now; None if the pool is ready for it.
+
+        It is if it is open, not in a crash loop, and at least `min_ready` workers have
+        answered and can be lent. A pool without `min_ready` is ready while its
+        environment is not known to be unfit: without work it would start nothing.
+        """
+        supervisor = self._supervisor
+        if supervisor is None:
+            return f"{self.name}: the pool is not open"
+        supervisor.try_to_mend()
+        return why_not_ready(supervisor.ledger, supervisor.problems, supervisor.now())
+
+    def serve_telemetry(
+        self, host: str = "127.0.0.1", port: int = 0, *, commands: int | Collection[str] = 50
+    ) -> AbstractAsyncContextManager[TelemetryServer]:
+        """Answer `/metrics`, `/livez`, `/readyz` and `/stats` by HTTP while the block runs.
+
+        ::
+
+            async with pool.serve_telemetry(port=9187) as server:
+                print(server.url)
+
+        Port 0 is any free one. Metrics have the names of these `commands`, or of so many
+        that were called first, and "other" for the rest. It may be entered before the
+        pool is open and left after it is closed. Needs the extra `telemetry`; raises
+        `ImportError` without it, and `OSError` if it cannot listen there.
+        """
+        from pool.telemetry.http import serve  # needs the extra
+
+        return serve(self, host, port, commands)
 
     # Closing
 

@@ -27,7 +27,7 @@ from pool.guard import guard_of, unguarded
 from pool.inflight import Call
 from pool.launch import Launcher
 from pool.launch.descriptors import fork_count
-from pool.ledger import Ledger
+from pool.ledger import Fitness, Ledger
 from pool.ledger.rules import (
     Action,
     Kill,
@@ -79,6 +79,7 @@ class Supervisor:
         self.next_look: float | None = None
         self._alarm: Alarm | None = None
         self._gaps = Gaps()
+        self.problems: tuple[str, ...] = ()
         self._has_failed = False
         self._is_settling = False
         self._all_gone = asyncio.Event()
@@ -228,6 +229,18 @@ class Supervisor:
         self.ledger.is_unsettled = True
         self.settle()
 
+    def try_to_mend(self) -> None:
+        """See whether what keeps the pool from work is over.
+
+        For who keeps work away until it is: without work nobody else would look.
+        """
+        ledger = self.ledger
+        if ledger.life.state is PoolState.FAILED:
+            self.look()
+        is_unfit = ledger.life.takes_work and ledger.fitness is Fitness.UNFIT
+        if is_unfit and self.now() >= ledger.ask_again_at:
+            self._carry_out(Validate())
+
     def _carry_out(self, action: Action[Worker]) -> None:
         match action:
             case Start(stands_in):
@@ -281,7 +294,7 @@ class Supervisor:
     # Environment and reload
 
     async def _validate(self) -> None:
-        problems = await self._find_problems()
+        problems = self.problems = await self._find_problems()
         if problems:
             name = self.config.pool_name
             _log.warning("%s", unfit(name, problems), extra={"pool": name})
@@ -298,6 +311,7 @@ class Supervisor:
         problems = await self._find_problems()
         if problems:
             raise unfit(self.config.pool_name, problems)
+        self.problems = ()
         self.ledger.renewed(outdated=lambda w: w.generation != self.launcher.generation)
         self.settle()
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from pool.config import PoolOptions
 from pool.errors import PoolClosed
@@ -16,7 +24,13 @@ from pool.stats import PoolStats
 from pool.sync_lease import SyncLease
 from pool.sync_results import SyncItems, SyncResults
 from pool.telemetry.tracing import Tracer
+
+from pool.telemetry.events import RARE, Event
+from pool.telemetry.hub import Listener
 from pool.timeouts import UNSET, Timeout
+
+if TYPE_CHECKING:
+    from pool.telemetry.http import TelemetryServer
 
 T = TypeVar("T")
 
@@ -44,6 +58,11 @@ class SyncWorkerPool:
     def trace(self, tracer: Tracer | None) -> None:
         """Have each call traced, within the trace of its thread: see `WorkerPool.trace`."""
         self._pool.trace(tracer)
+
+    @property
+    def name(self) -> str:
+        """What logs and errors call the pool."""
+        return self._pool.name
 
     def open(self) -> None:
         """Start the event loop's thread and the pool on it."""
@@ -183,6 +202,36 @@ class SyncWorkerPool:
     def stats(self) -> PoolStats:
         """A frozen picture of this moment."""
         return self._open_loop().do(self._pool.stats)
+
+    def listen(self, listener: Listener, kinds: Iterable[type[Event]] = RARE) -> Callable[[], None]:
+        """Have `listener` told of events, on the pool's own thread: see `WorkerPool.listen`."""
+        leave = self.on_loop(partial(self._pool.listen, listener, kinds))
+        return lambda: self.on_loop(leave)
+
+    @property
+    def asynchronous(self) -> WorkerPool:
+        """The pool itself, for who looks at it on its own thread."""
+        return self._pool
+
+    def on_loop(self, look: Callable[[], T], timeout: float = 5.0) -> T:
+        """Call `look` on the pool's own thread: see `WorkerPool.on_loop`."""
+        return self._pool.on_loop(look, timeout)
+
+    def why_not_ready(self) -> str | None:
+        """Why no work should be sent here now: see `WorkerPool.why_not_ready`."""
+        return self.on_loop(self._pool.why_not_ready)
+
+    @contextmanager
+    def serve_telemetry(
+        self, host: str = "127.0.0.1", port: int = 0, *, commands: int | Collection[str] = 50
+    ) -> Iterator[TelemetryServer]:
+        """Answer by HTTP while the block runs, on the pool's own thread.
+
+        See `WorkerPool.serve_telemetry`. The pool must be open.
+        """
+        loop = self._open_loop()
+        with loop.inside(self._pool.serve_telemetry(host, port, commands=commands)) as server:
+            yield server
 
     def resize(self, size: int, overflow: int | None = None) -> None:
         """Change how many workers serve: see `WorkerPool.resize`."""

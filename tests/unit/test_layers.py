@@ -74,8 +74,13 @@ PURE = {
     "pool.telemetry.events",
     "pool.telemetry.gaps",
     "pool.telemetry.tracing",
+    "pool.telemetry.histograms",
+    "pool.telemetry.metrics",
+    "pool.telemetry.readiness",
+    "pool.telemetry.tally",
     "pool.timeouts",
     "pool.timings",
+    "pool.version",
 }
 CLOCKED = {"bridge.messages"}
 """Stamps replies with the time of day, as the wire asks for."""
