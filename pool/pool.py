@@ -393,8 +393,11 @@ class WorkerPool:
         pool is open and left after it is closed. Needs the extra `telemetry`; raises
         `ImportError` without it, and `OSError` if it cannot listen there.
         """
-        from pool.telemetry.http import serve  # needs the extra
-
+        try:
+            from pool.telemetry.http import serve
+        except ImportError as error:
+            extra = "pip install 'bridgepool[telemetry]'"
+            raise ImportError(f"telemetry needs more packages: {extra} ({error})") from error
         return serve(self, host, port, commands)
 
     # Closing

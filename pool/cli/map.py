@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO
@@ -20,6 +21,7 @@ from pool.cli.mapping.output import Output, Unusable
 from pool.cli.mapping.progress import progress, summary
 from pool.cli.mapping.run import Job, conduct
 from pool.cli.options import READABLE, SECONDS, log_level, start_up_options, workers
+from pool.cli.serving import Address, shown, telemetry
 from pool.config import PoolConfig
 
 _MAP_SETTINGS = ("ordered", "max_in_flight", "timeout", "idempotent", "attempts")
@@ -69,6 +71,7 @@ _POOL_SETTINGS = ("size", "overflow", "concurrency", "start_method", "options")
     "some thousands. Lower it if some lines are very large.",
 )
 @click.option("--ordered", is_flag=True, help="In the order of the input, not as they come.")
+@telemetry
 @log_level
 def map_lines(target: str, command: str, inputs: Path, output: Path, **options: Any) -> None:
     """Call COMMAND of the bridge TARGET for each line of a file.
@@ -137,9 +140,20 @@ def _run(
     job = Job(command, dataset, out, options["size"], settings)
     try:
         with progress(out, total, began) as show, interruption.held():
-            asyncio.run(conduct(job, pool, interruption, show))
+            asyncio.run(_conduct(job, pool, interruption, show, options["telemetry"]))
     finally:
         click.echo(summary(out, monotonic() - began), err=True)
+
+
+async def _conduct(
+    job: Job,
+    pool: WorkerPool,
+    interruption: Interruption,
+    show: Callable[[], None],
+    address: Address | None,
+) -> None:
+    async with shown(pool, address):
+        await conduct(job, pool, interruption, show)
 
 
 def _recover(source: BinaryIO, out: Output) -> int | None:

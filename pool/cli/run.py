@@ -15,6 +15,7 @@ from pool.cli.chaos import Chaos, Plan
 from pool.cli.load import Load, LoadRun
 from pool.cli.measured import Measured, Run
 from pool.cli.operations import Operation
+from pool.cli.serving import Address, shown
 from pool.cli.watch import footprint, watching
 
 
@@ -25,13 +26,15 @@ async def conduct(
     inputs: list[dict[str, Any]],
     plan: Plan,
     patience: float,
+    telemetry: Address | None = None,
 ) -> Run:
     """Open the pool, offer it the load while faults befall it as planned, and close it.
 
-    `patience` is how many seconds the last victims have to end.
+    `patience` is how many seconds the last victims have to end; `telemetry` is where the
+    pool's is served meanwhile.
     """
     before = footprint()
-    async with pool:
+    async with shown(pool, telemetry), pool:
         offered = LoadRun(pool, load, operation, inputs)
         chaos = Chaos(pool, plan, Random(load.seed), patience)
         with _progress(load.operations) as show:

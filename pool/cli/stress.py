@@ -18,6 +18,7 @@ from pool.cli.operations import LOCAL_LM, Operation, RunCommand, RunProgram, rea
 from pool.cli.options import READABLE, SECONDS, log_level, workers
 from pool.cli.report import FORMATS, figures
 from pool.cli.run import conduct
+from pool.cli.serving import telemetry
 from pool.config import PoolConfig
 
 DSPY_BRIDGE = "bridge.dspy_bridge"
@@ -109,6 +110,7 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     type=click.FloatRange(0, 100),
     help="Exit with 1 below this share, 0 to 1, or percentage above 1.",
 )
+@telemetry
 @log_level
 def stress(**options: Any) -> None:
     """Drive a pool with concurrent operations and report.
@@ -133,7 +135,8 @@ def stress(**options: Any) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     patience = options["late_reply_timeout"] + LAST_VICTIM
-    run = conduct(pool, _load(options), _operation(options), inputs, _plan(options), patience)
+    load, operation, plan = _load(options), _operation(options), _plan(options)
+    run = conduct(pool, load, operation, inputs, plan, patience, options["telemetry"])
     try:
         report = figures(asyncio.run(run))
     except PoolError as error:

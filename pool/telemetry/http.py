@@ -22,6 +22,9 @@ PATIENCE = 5.0
 """Seconds for a whole request to come, and again for its response to be taken. Probes and
 scrapes wait 1 to 10 s by default."""
 
+MAX_IGNORED = 256 * 1024
+"""Bytes that a client may send in all, before it is dropped though its answer is not taken yet."""
+
 MAX_CONNECTIONS = 32
 """Connections at a time. For one more the oldest is dropped, not the new one: otherwise
 some that say nothing would keep out those who ask whether the pool lives."""
@@ -107,6 +110,8 @@ class Client(asyncio.Protocol):
         self._endpoints = endpoints
         self._clients = clients
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._received = 0
+        self._is_answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -125,7 +130,12 @@ class Client(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self.drop)
 
     def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
+        self._received += len(data)
+        if self._is_answered:
+            self._ignore()
+            return
+        if self._received > MAX_HEAD:
+            self._send(plain(431, f"a request has {MAX_HEAD} bytes at most"))
             return
         try:
             self._http.receive_data(data)
@@ -134,7 +144,7 @@ class Client(asyncio.Protocol):
             self._send(plain(error.error_status_hint, f"no proper request: {error}"))
             return
         if isinstance(event, h11.Request):
-            self._send(self._answer(event))
+            self._send(self._answer(event), is_head=event.method == b"HEAD")
 
     def _answer(self, request: h11.Request) -> Answer:
         path = request.target.decode("latin-1").partition("?")[0]
@@ -143,15 +153,19 @@ class Client(asyncio.Protocol):
             request.method.decode("latin-1"), path, b",".join(accept).decode("latin-1")
         )
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Answer, *, is_head: bool = False) -> None:
         headers = [*answer.headers, (b"connection", b"close")]
-        # The body of an answer to HEAD is left out, by h11 itself.
-        for event in (
-            h11.Response(status_code=answer.status, headers=headers),
-            h11.Data(data=answer.body),
-            h11.EndOfMessage(),
-        ):
+        head = h11.Response(status_code=answer.status, headers=headers)
+        body = h11.Data(data=b"" if is_head else answer.body)
+        for event in (head, body, h11.EndOfMessage()):
             self._transport.write(self._http.send(event) or b"")
+        # Closed at once, with bytes of the client's unread, the kernel would reset the
+        # connection and the answer be lost: the client closes first, or is dropped.
+        self._transport.write_eof()
+        self._is_answered = True
         self._timer.cancel()
         self._wait()
-        self._transport.close()  # once all is sent
+
+    def _ignore(self) -> None:
+        if self._received > MAX_IGNORED:
+            self.drop()

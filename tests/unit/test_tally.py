@@ -1,0 +1,116 @@
+"""What the events of a pool add up to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pool.telemetry.events import (
+    CallFinished,
+    CallRetried,
+    CheckoutReturned,
+    Event,
+    PingAnswered,
+    PoolClosed,
+    PoolOpened,
+    WorkerReplaced,
+    WorkerStarted,
+)
+from pool.telemetry.tally import KINDS, OTHER, Commands, Tally
+
+
+def call(command: str = "ask", outcome: str = "ok", **known: Any) -> CallFinished:
+    usual: dict[str, Any] = {
+        "waited": 0.0,
+        "seconds": 0.2,
+        "compute": None,
+        "request_bytes": 10,
+        "response_bytes": 20,
+    }
+    return CallFinished("p", 0.0, "p-1", command, outcome, **{**usual, **known})
+
+
+def tally_of(*events: Event, commands: Any = 50) -> Tally:
+    tally = Tally(commands, is_open=False)
+    tally.add(events)
+    return tally
+
+
+def test_calls_are_counted_by_command_and_outcome() -> None:
+    calls = [call(), call(), call(outcome="timeout"), call("other command", calls=7)]
+    tally = tally_of(*calls)
+    assert tally.calls == {("ask", "ok"): 2, ("ask", "timeout"): 1, ("other command", "ok"): 7}
+    assert {key: found.count for key, found in tally.durations.items()} == {
+        ("ask", "ok"): 2,
+        ("ask", "timeout"): 1,
+        ("other command", "ok"): 1,  # a batch is one request
+    }
+    assert abs(tally.durations["ask", "ok"].sum - 0.4) < 1e-9
+
+
+def test_one_portion_or_many_make_no_difference() -> None:
+    events = [call(seconds=n / 10, request_bytes=n) for n in range(20)]
+    whole, parts = tally_of(*events), tally_of()
+    for event in events:
+        parts.add([event])
+    assert whole.calls == parts.calls
+    for histograms in ("durations", "request_bytes", "response_bytes"):
+        one, other = getattr(whole, histograms), getattr(parts, histograms)
+        assert {k: list(v.buckets()) for k, v in one.items()} == {
+            k: list(v.buckets()) for k, v in other.items()
+        }
+
+
+def test_what_is_not_told_is_not_counted() -> None:
+    tally = tally_of(call(response_bytes=0), call(compute=0.1, items=3))
+    assert tally.response_bytes["ask"].count == 1
+    assert tally.compute["ask"].count == 1
+    assert tally.request_bytes["ask"].count == 2
+    assert tally.items == {"ask": 3}
+    assert tally_of(call()).items == {}
+
+
+def test_checkouts_and_what_is_rare() -> None:
+    tally = tally_of(
+        CheckoutReturned("p", 0.0, "p-1", 0.25, 1.5),
+        CallRetried("p", 0.0, "ask", 1, "worker_lost"),
+        PingAnswered("p", 0.0, "p-1", 0.001),
+        WorkerReplaced("p", 0.0, "p-2", 0.3),
+        WorkerStarted("p", 0.0, "p-1", 1, 0, 1, 0.1, 0.0, 0.2, 0.4),
+    )
+    assert (tally.waits.sum, tally.held.sum) == (0.25, 1.5)
+    assert tally.retries == {"worker_lost": 1}
+    assert (tally.pings.sum, tally.gaps.sum) == (0.001, 0.3)
+    sums = {phase: (found.count, found.sum) for phase, found in tally.starts.items()}
+    assert sums == {"launch": (1, 0.1), "import": (0, 0.0), "ready": (1, 0.4)}
+
+
+def test_whether_the_pool_is_open() -> None:
+    opened, closed = PoolOpened("p", 0.0, 1, 0, "spawn"), PoolClosed("p", 1.0)
+    tally = Tally(50, is_open=False)
+    portions = ([opened], [call()], [PingAnswered("p", 0.0, "p-1", 0.001)], [closed], [call()])
+    seen = []
+    for portion in portions:
+        tally.add(portion)
+        seen.append(tally.is_open)
+    assert seen == [True, True, True, False, False]
+    assert not tally_of(opened, closed).is_open
+
+
+def test_commands_have_labels_as_long_as_there_is_room() -> None:
+    commands = Commands(2)
+    assert [commands.label(name) for name in "abcab"] == ["a", "b", OTHER, "a", "b"]
+
+
+def test_commands_that_are_listed_have_labels() -> None:
+    commands = Commands(["b"])
+    assert [commands.label(name) for name in "abb"] == [OTHER, "b", "b"]
+
+
+def test_commands_without_a_label_are_counted_together() -> None:
+    tally = tally_of(*[call(name) for name in "abcd"], commands=1)
+    assert tally.calls == {("a", "ok"): 1, (OTHER, "ok"): 3}
+    assert {*tally.request_bytes} == {"a", OTHER}
+
+
+def test_no_other_events_are_asked_for() -> None:
+    assert len(KINDS) == 8
