@@ -3,11 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: test demo bench mutants lint clean
+.PHONY: test test-system demo bench mutants lint clean
 
 # Side by side, a file at a time: most tests wait for processes.
 test: lint
 	$(RUN)/python -m pytest -n 3 --dist loadfile
+
+# The tests that need programs of the system, a skip is a failure. Installs them, which needs
+# root and Debian; the service of Prometheus is not started.
+test-system: lint
+	sh tests/system/install.sh
+	REQUIRE_SYSTEM=1 $(RUN)/python -m pytest -m system tests/system
 
 demo: $(VENV)/installed
 	$(RUN)/bridgepool stress --size 8 --overflow 4 --operations 200 --concurrency 50 \
