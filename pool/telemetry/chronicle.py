@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -67,6 +66,7 @@ class Chronicle:
         self._name = config.pool_name
         self._config = config
         self._now = clock.now
+        self._note = hub.note  # what is noted is noted in each call
 
     # The pool
 
@@ -183,20 +183,20 @@ class Chronicle:
 
     def granted(self, slot: Slot[Worker], now: float) -> None:
         """A slot is lent. Only if `hub.granted`."""
-        self.hub.note(CheckoutGranted(self._name, now, slot.worker.name, slot.waited))
+        self._note(CheckoutGranted(self._name, now, slot.worker.name, slot.waited))
 
     def returned(self, slot: Slot[Worker], now: float) -> None:
         """A checkout is over: its slot is given back, or abandoned. Only if `hub.returned`."""
         held = now - slot.lent_at
-        self.hub.note(CheckoutReturned(self._name, now, slot.worker.name, slot.waited, held))
+        self._note(CheckoutReturned(self._name, now, slot.worker.name, slot.waited, held))
 
     def shed(self, waiting: int, retry_after: float) -> None:
         if self.hub.wants(CheckoutShed):
-            self.hub.note(CheckoutShed(self._name, self._now(), waiting, retry_after))
+            self._note(CheckoutShed(self._name, self._now(), waiting, retry_after))
 
     def expired(self, waited: float) -> None:
         if self.hub.wants(CheckoutExpired):
-            self.hub.note(CheckoutExpired(self._name, self._now(), waited))
+            self._note(CheckoutExpired(self._name, self._now(), waited))
 
     def leaked(self, worker: str, seconds: float, stack: str) -> None:
         self.counters.leaks += 1
@@ -222,7 +222,13 @@ class Chronicle:
         size = len(prepared.args)
         if prepared.large:
             size += sum(value.size for value in prepared.large)
-        self.hub.note(
+        compute = phases = None
+        if reply is not None:
+            if reply.raw_compute is not NULL:
+                compute = _seconds(reply.raw_compute)
+            if reply.phases is not NULL:
+                phases = _phases(reply.phases)
+        self._note(
             CallFinished(
                 self._name,
                 now,
@@ -231,12 +237,12 @@ class Chronicle:
                 outcome,
                 call.waited,
                 now - call.sent_at,
-                None if reply is None or reply.raw_compute is NULL else _seconds(reply.raw_compute),
+                compute,
                 size,
                 call.response_bytes,
                 prepared.size or 1,
                 call.items_seen,
-                None if reply is None or reply.phases is NULL else _phases(reply.phases),
+                phases,
             )
         )
 
@@ -275,10 +281,11 @@ _decode_seconds = msgspec.json.Decoder(float).decode
 
 def _seconds(raw: Raw) -> float | None:
     """A foreign bridge may mean something else by the name."""
-    with suppress(ValueError):
+    try:
         seconds = _decode_seconds(raw)
-        return seconds if seconds >= 0 else None
-    return None
+    except ValueError:
+        return None
+    return seconds if seconds >= 0 else None
 
 
 def _phases(raw: Raw) -> Raw | None:

@@ -75,10 +75,11 @@ class Hub:
 
     def note(self, event: Event) -> None:
         """Something has happened that happens all the time, and that somebody listens to."""
-        self._waiting.append(event)
+        waiting = self._waiting
+        waiting.append(event)
         if self._telling is None:
             self._tell_soon(DELAY)
-        elif len(self._waiting) == MANY:
+        elif len(waiting) == MANY:
             self._tell_soon(0.0)
 
     def _tell_soon(self, delay: float) -> None:
