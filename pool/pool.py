@@ -36,10 +36,9 @@ from pool.stream import PoolSeat, Stream
 from pool.supervisor import Supervisor
 from pool.telemetry.events import RARE, Event
 from pool.telemetry.hub import Hub, Listener
-from pool.telemetry.tracing import Tracer
-
 from pool.telemetry.reaching import run_on
 from pool.telemetry.readiness import why_not_ready
+from pool.telemetry.tracing import Tracer
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 from pool.timings import TemplateStart
 

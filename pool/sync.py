@@ -23,10 +23,9 @@ from pool.pool import WorkerPool
 from pool.stats import PoolStats
 from pool.sync_lease import SyncLease
 from pool.sync_results import SyncItems, SyncResults
-from pool.telemetry.tracing import Tracer
-
 from pool.telemetry.events import RARE, Event
 from pool.telemetry.hub import Listener
+from pool.telemetry.tracing import Tracer
 from pool.timeouts import UNSET, Timeout
 
 if TYPE_CHECKING:
