@@ -9,12 +9,13 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import anyio
 
 from pool.acquire import admit, serving
-from pool.calls import check_name, prepare
+from pool.calls import check_name
+from pool.codec import Codec
 from pool.config import PoolConfig, PoolOptions
 from pool.dispatch import run_until_done
 from pool.errors import PoolClosed, PoolTimeout
@@ -28,7 +29,6 @@ from pool.lifecycle import PoolState
 from pool.mapping import Mapping
 from pool.picture import take_picture
 from pool.reload import reload
-from pool.results import result_of
 from pool.retries import RetryRule
 from pool.stats import PoolStats
 from pool.stream import PoolSeat, Stream
@@ -36,6 +36,9 @@ from pool.supervisor import Supervisor
 from pool.telemetry.events import RARE, Event
 from pool.telemetry.hub import Hub, Listener
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
+
+if TYPE_CHECKING:
+    from pool.profile import Profiler, Thresholds
 
 
 class WorkerPool:
@@ -66,6 +69,7 @@ class WorkerPool:
         self._config = PoolConfig(bridge=bridge, argv=argv, **options)  # type: ignore[arg-type]
         self._random = Random()
         self._hub = Hub()
+        self._codec = Codec()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -86,7 +90,7 @@ class WorkerPool:
             raise PoolClosed(f"{self.name}: a pool can be opened once; make a new one")
         _check_platform()
         supervisor = self._supervisor = Supervisor(
-            self._config, self._launcher(), self._random, self._hub
+            self._config, self._launcher(), self._random, self._hub, self._codec
         )
         # Nothing is awaited: a cancelled `open` cannot leave a pool that nobody will close.
         supervisor.open()
@@ -147,10 +151,10 @@ class WorkerPool:
         now = supervisor.clock.now()
         deadline = Deadline.after(now, allowed)
         with supervisor.guarding(command):
-            prepared = prepare(command, args, session, config.max_frame_bytes)
+            prepared = supervisor.codec.prepare(command, args, session, config.max_frame_bytes)
             rule = RetryRule(idempotent, attempts)
             reply = await run_until_done(supervisor, prepared, deadline, rule, now)
-            return result_of(reply, command, result_type, supervisor.secrets)
+            return supervisor.codec.result_of(reply, command, result_type, supervisor.secrets)
 
     def stream(
         self,
@@ -319,6 +323,34 @@ class WorkerPool:
         """
         self._hub.listen(listener, kinds)
         return partial(self._hub.leave, listener)
+
+    def profile(
+        self,
+        *,
+        interval: float = 0.25,
+        keep: int = 100,
+        thresholds: Thresholds | None = None,
+    ) -> Profiler:
+        """Profile the block of a `with`: what calls, starts and workers take, and why.
+
+        ::
+
+            with pool.profile() as profile:
+                ...
+            report = profile.report()
+
+        A snapshot of the system is taken every `interval` seconds, less often where that
+        would take over 1 % of the time; `keep` of the last calls and as many of the
+        slowest are kept one by one. Entered before the pool is opened, it sees the
+        first starts. Nothing is spent outside of the block. Needs the extra "profile":
+        raises `ImportError` without it.
+        """
+        # Here, because not everybody has what it needs.
+        from pool.profile import Profiler
+
+        return Profiler(
+            self, self._hub, self._codec, interval=interval, keep=keep, thresholds=thresholds
+        )
 
     # Closing
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from pool.config import PoolOptions
 from pool.errors import PoolClosed
@@ -16,6 +16,9 @@ from pool.stats import PoolStats
 from pool.sync_lease import SyncLease
 from pool.sync_results import SyncItems, SyncResults
 from pool.timeouts import UNSET, Timeout
+
+if TYPE_CHECKING:
+    from pool.profile import SyncProfiler, Thresholds
 
 T = TypeVar("T")
 
@@ -178,6 +181,27 @@ class SyncWorkerPool:
     def stats(self) -> PoolStats:
         """A frozen picture of this moment."""
         return self._open_loop().do(self._pool.stats)
+
+    @contextmanager
+    def profile(
+        self,
+        *,
+        interval: float = 0.25,
+        keep: int = 100,
+        thresholds: Thresholds | None = None,
+    ) -> Iterator[SyncProfiler]:
+        """Profile the block: see `WorkerPool.profile`."""
+        from pool.profile import SyncProfiler
+
+        loop = self._open_loop()
+        make = partial(self._pool.profile, interval=interval, keep=keep, thresholds=thresholds)
+        profiler = SyncProfiler(loop.do(make), loop)
+        profiler.start()
+        try:
+            yield profiler
+        finally:
+            with suppress(PoolClosed):  # with the pool, it has ended
+                profiler.stop()
 
     def resize(self, size: int, overflow: int | None = None) -> None:
         """Change how many workers serve: see `WorkerPool.resize`."""
