@@ -38,7 +38,8 @@ from pool.telemetry.hub import Hub, Listener
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 
 if TYPE_CHECKING:
-    from pool.profile import Profiler, Thresholds
+    from pool.profile.profiler import Profiler
+    from pool.profile.thresholds import Thresholds
 
 
 class WorkerPool:
@@ -340,13 +341,13 @@ class WorkerPool:
             report = profile.report()
 
         A snapshot of the system is taken every `interval` seconds, less often where that
-        would take over 1 % of the time; `keep` of the last calls and as many of the
+        would take over 1.5 % of the time; `keep` of the last calls and as many of the
         slowest are kept one by one. Entered before the pool is opened, it sees the
         first starts. Nothing is spent outside of the block. Needs the extra "profile":
         raises `ImportError` without it.
         """
         # Here, because not everybody has what it needs.
-        from pool.profile import Profiler
+        from pool.profile.profiler import Profiler
 
         return Profiler(
             self, self._hub, self._codec, interval=interval, keep=keep, thresholds=thresholds

@@ -18,7 +18,8 @@ from pool.sync_results import SyncItems, SyncResults
 from pool.timeouts import UNSET, Timeout
 
 if TYPE_CHECKING:
-    from pool.profile import SyncProfiler, Thresholds
+    from pool.profile.sync import SyncProfiler
+    from pool.profile.thresholds import Thresholds
 
 T = TypeVar("T")
 
@@ -191,7 +192,7 @@ class SyncWorkerPool:
         thresholds: Thresholds | None = None,
     ) -> Iterator[SyncProfiler]:
         """Profile the block: see `WorkerPool.profile`."""
-        from pool.profile import SyncProfiler
+        from pool.profile.sync import SyncProfiler
 
         loop = self._open_loop()
         make = partial(self._pool.profile, interval=interval, keep=keep, thresholds=thresholds)

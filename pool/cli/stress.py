@@ -16,6 +16,7 @@ from pool.cli.load import Load
 from pool.cli.log import configure_logs
 from pool.cli.operations import LOCAL_LM, Operation, RunCommand, RunProgram, read_inputs
 from pool.cli.options import READABLE, SECONDS, log_level, workers
+from pool.cli.profiles import WRITABLE, profile_file, profiled
 from pool.cli.report import FORMATS, figures
 from pool.cli.run import conduct
 from pool.config import PoolConfig
@@ -109,6 +110,12 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     type=click.FloatRange(0, 100),
     help="Exit with 1 below this share, 0 to 1, or percentage above 1.",
 )
+@click.option(
+    "--profile",
+    type=WRITABLE,
+    callback=profile_file,
+    help="Profile the run into this file: .html, .json, .csv or .txt.",
+)
 @log_level
 def stress(**options: Any) -> None:
     """Drive a pool with concurrent operations and report.
@@ -134,6 +141,8 @@ def stress(**options: Any) -> None:
         raise click.UsageError(str(error)) from None
     patience = options["late_reply_timeout"] + LAST_VICTIM
     run = conduct(pool, _load(options), _operation(options), inputs, _plan(options), patience)
+    if options["profile"] is not None:
+        run = profiled(pool, run, options["profile"])
     try:
         report = figures(asyncio.run(run))
     except PoolError as error:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import inf
-from time import perf_counter
+from time import thread_time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -43,7 +43,7 @@ BEAT = 0.05
 CLOSEST = 0.02
 """Seconds between snapshots in the beginning, when much happens."""
 
-SHARE = 0.01
+SHARE = 0.015
 """Of the event loop's time that snapshots may take: many workers are looked at less often."""
 
 
@@ -190,12 +190,12 @@ class Profiler:
 
     def _look(self) -> None:
         """Take a snapshot, unless the pool is not open."""
-        began = perf_counter()
+        began = thread_time()  # without the time in which others had the processor
         stats, own, now = self._stats(), usage(), self._now()
         if stats is not None and own is not None:
             self._book.timed(self._times)
             seen = {worker.name: usage(worker.pid) for worker in stats.workers if worker.pid}
             workers = {name: used for name, used in seen.items() if used is not None}
             self._book.sample(now, stats, own, workers, open_descriptors())
-        cost = perf_counter() - began
+        cost = thread_time() - began
         self._next_look = now + pause(now - self._began_at, cost, self._interval)

@@ -10,9 +10,9 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from pool.profile.report import Command, Report, Snapshot
+from pool.profile.report import Command, Report, Snapshot, Start
 from pool.profile.units import duration
 
 WIDTH = 4.4
@@ -20,6 +20,9 @@ WIDTH = 4.4
 
 TOLD = 12
 """Commands, workers or starts in one plot: of more, those that matter most."""
+
+TICKS_APART = 0.25
+"""Seconds over which the use of a processor is averaged, at least."""
 
 # Matplotlib knows colours only, so each of these stands for a variable of the style sheet.
 _VARIABLES = {
@@ -121,13 +124,25 @@ def _latency(figure: Figure, report: Report) -> None:
             axes.scatter(getattr(known, name), row, s=26, color=colour, zorder=6 - place)
     for _, label, colour in marks:
         axes.scatter([], [], s=26, color=colour, label=label)
-    axes.set_xscale("log")
+    _logarithmic(axes, commands)
     axes.set_ylim(-0.6, len(commands) - 0.4)
     axes.set_yticks(range(len(commands)), [_short(command.name) for command in commands])
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     figure.legend(loc="outside upper center", ncols=4, handletextpad=0.1, columnspacing=1.2)
+
+
+def _logarithmic(axes: Any, commands: Sequence[Command]) -> None:
+    """A scale of at least a factor of six, with three to six labels."""
+    calls = [command.durations["call"] for command in commands]
+    least = max(1e-7, min(known.min for known in calls))
+    most = max(least, *(known.max for known in calls))
+    around = max(1.2, (6 * least / most) ** 0.5)
+    axes.set_xscale("log")
+    axes.set_xlim(least / around, most * around)
+    steps = (1.0, 2.0, 5.0) if most < 30 * least else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=7))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _rows(report: Report) -> float:
@@ -179,6 +194,7 @@ def _labels(commands: Sequence[Command]) -> list[tuple[str, float]]:
 
 def _over_time(axes: Any) -> None:
     axes.set_xlabel("seconds")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
 
@@ -210,7 +226,7 @@ def _queue(figure: Figure, report: Report) -> None:
 
 def _load(figure: Figure, report: Report) -> None:
     above, below = figure.subplots(2, sharex=True, height_ratios=(1.2, 1))
-    pairs = list(pairwise(report.snapshots))
+    pairs = list(pairwise(_apart(report.snapshots)))
     at = [later.at for _, later in pairs]
     for name, label, colour in (
         ("workers_cpu", "workers", BLUE),
@@ -220,12 +236,24 @@ def _load(figure: Figure, report: Report) -> None:
     above.set_ylabel("processors")
     above.set_ylim(bottom=0)
     above.yaxis.set_major_locator(MaxNLocator(3))
-    below.plot(at, [later.lag for _, later in pairs], color=RED, label="loop lag")
+    lags = [(seen.at, seen.lag) for seen in report.snapshots]
+    below.plot(*zip(*lags, strict=True), color=RED, label="loop lag")
+    below.set_ylim(bottom=0)
     below.set_ylabel("loop lag")
     below.yaxis.set_major_locator(MaxNLocator(3))
     below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
     _over_time(below)
     figure.legend(loc="outside upper center", ncols=3, handlelength=1.4, columnspacing=1.2)
+
+
+def _apart(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """So far apart that the kernel's ticks of 10 ms do not show in rates."""
+    least = max(TICKS_APART, snapshots[-1].at / 100)
+    chosen = [snapshots[0]]
+    for seen in snapshots:
+        if seen.at - chosen[-1].at >= least:
+            chosen.append(seen)
+    return chosen
 
 
 def _rate(pair: tuple[Snapshot, Snapshot], name: str) -> float:
@@ -251,6 +279,7 @@ def _memory(figure: Figure, report: Report) -> None:
     axes.yaxis.set_major_formatter(EngFormatter("B", places=0))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     _over_time(axes)
+    axes.set_ylim(0, 1.1 * max(point.resident for worker in shown for point in worker.memory))
     if len(shown) <= 6:
         figure.legend(loc="outside upper center", ncols=3, handlelength=1.4, columnspacing=1.2)
 
@@ -263,23 +292,32 @@ def _starts(figure: Figure, report: Report) -> None:
     shown = report.starts[:TOLD][::-1]
     for row, start in enumerate(shown):
         begin = start.at - start.ready
-        launch = min(start.launch, start.ready)
-        start_up = min(start.start_up, start.ready - launch)
-        imports = min(start.imports, start.ready - launch - start_up)
-        rest = start.ready - launch - imports - start_up
-        parts = ((launch, GREY), (imports, VIOLET), (start_up, AMBER), (rest, BLUE))
-        for seconds, colour in parts:
+        for seconds, (_, colour) in zip(_parts(start), PARTS, strict=True):
             axes.barh(row, seconds, left=begin, height=0.6, color=colour)
             begin += seconds
-    labels = (("launch", GREY), ("import", VIOLET), ("start-up", AMBER), ("handshake", BLUE))
-    for label, colour in labels:
-        axes.barh(0, 0, left=shown[0].at, color=colour, label=label)
+    in_all = [sum(part) for part in zip(*map(_parts, shown), strict=True)]
+    for total, (label, colour) in zip(in_all, PARTS, strict=True):
+        if total:
+            axes.barh(0, 0, left=shown[0].at, color=colour, label=label)
     axes.set_yticks(range(len(shown)), [_short(start.worker) for start in shown])
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(5))
+    first, last = min(s.at - s.ready for s in shown), max(s.at for s in shown)
+    axes.set_xlim(first - 0.03 * (last - first), last + 0.03 * (last - first))
     axes.set_xlabel("seconds")
     figure.legend(loc="outside upper center", ncols=4, handlelength=1, columnspacing=1.2)
+
+
+PARTS = (("launch", GREY), ("import", VIOLET), ("start-up", AMBER), ("handshake", BLUE))
+
+
+def _parts(start: Start) -> tuple[float, float, float, float]:
+    """What a start took, part by part; a bridge may tell of more than there was."""
+    launch = min(start.launch, start.ready)
+    start_up = min(start.start_up, start.ready - launch)
+    imports = min(start.imports, start.ready - launch - start_up)
+    return launch, imports, start_up, start.ready - launch - imports - start_up
 
 
 def _short(name: str) -> str:
@@ -294,7 +332,7 @@ PLOTS = (
         "latency",
         "How long calls take",
         "From the moment a request is written until its reply is read, without the wait for a "
-        "worker. Each step to the right on the scale is ten times as long.",
+        "worker, on a logarithmic scale.",
         _latency,
         lambda report: bool(_shown(report)),
         _rows,
@@ -338,7 +376,7 @@ PLOTS = (
         "Processors that were busy, and how late the event loop came to what was due: much of "
         "that means that the application blocks it.",
         _load,
-        lambda report: len(report.snapshots) > 2,
+        lambda report: len(_apart(report.snapshots)) > 2 if report.snapshots else False,
         lambda _: 3.0,
     ),
 )

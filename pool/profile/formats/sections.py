@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -44,9 +45,14 @@ def findings(report: Report) -> str:
         f'<article class="finding {finding.severity}"><b>{finding.severity}</b> '
         f"<h3>{text(finding.kind.capitalize())}: {text(finding.subject)}</h3>"
         f"<p>{text(finding.says)} That is {times(finding.ratio)} the threshold.</p>"
-        f"<p><strong>What to do.</strong> {text(finding.advice)}</p></article>"
+        f"<p><strong>What to do.</strong> {_code(finding.advice)}</p></article>"
         for finding in report.findings
     )
+
+
+def _code(advice: str) -> str:
+    """What is between backticks is shown as code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", text(advice))
 
 
 def commands(report: Report) -> str:
