@@ -60,6 +60,12 @@ class Sketch:
         if zeros:
             self._bins.add(0.0, weight * zeros)
 
+    @property
+    def bins(self) -> int:
+        """How many bins there are, empty ones too."""
+        length: int = self._bins._store.length()
+        return length
+
     def merge(self, other: Sketch) -> None:
         """Add all that another one has."""
         self._bins.merge(other._bins)

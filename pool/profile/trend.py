@@ -1,8 +1,8 @@
 """Whether a worker's memory grows, and how fast. Pure.
 
 The slope is the median of the slopes of all pairs of points (Theil 1950; Sen,
-J. Am. Stat. Assoc. 63, 1968): up to 29 % of the points may be anything, so neither
-a peak nor one step, a cache that was filled, makes a trend. Whether there is one at
+J. Am. Stat. Assoc. 63, 1968): up to 29 % of the points may be anything, so that no
+peak makes a trend. Nor does one step, a cache that was filled: both halves must rise. Whether there is one at
 all is tested by Mann (1945) and Kendall, with Kendall's correction for ties.
 """
 
@@ -60,7 +60,10 @@ def trend(series: Sequence[Memory]) -> Trend:
     sizes = [float(point.resident) for point in seen]
     if len(seen) < FEWEST or chance(sizes) > SIGNIFICANT:
         return Trend()
-    growth = slope([(place, size) for place, size in enumerate(sizes)]) * (len(sizes) - 1)
+    growth = _growth(sizes, len(sizes))
+    # A leak goes on: what rises in one half only was filled then.
+    middle = len(sizes) // 2
+    halves = (_growth(half, len(sizes)) for half in (sizes[:middle], sizes[middle:]))
     allowed = max(ALLOWANCE, SHARE * sizes[0])
     per_second = slope([(point.at, point.resident) for point in seen])
     return Trend(
@@ -69,8 +72,13 @@ def trend(series: Sequence[Memory]) -> Trend:
         bytes_per_call=slope([(point.calls, point.resident) for point in seen]),
         growth=growth,
         allowed=allowed,
-        leak_suspected=growth > allowed,
+        leak_suspected=growth > allowed and min(halves) > allowed / 2,
     )
+
+
+def _growth(sizes: Sequence[float], points: int) -> float:
+    """The bytes that so many points would grow by, at the pace of these."""
+    return slope(list(enumerate(sizes))) * (points - 1)
 
 
 def _at_work(series: Sequence[Memory]) -> Sequence[Memory]:
