@@ -1,9 +1,9 @@
 """Whether a worker's memory grows, and how fast. Pure.
 
 The slope is the median of the slopes of all pairs of points (Theil 1950; Sen,
-J. Am. Stat. Assoc. 63, 1968): up to 29 % of the points may be anything, so that no
-peak makes a trend. Nor does one step, a cache that was filled: both halves must rise. Whether there is one at
-all is tested by Mann (1945) and Kendall, with Kendall's correction for ties.
+J. Am. Stat. Assoc. 63, 1968): up to 29 % of the points may be anything, so that no peak
+makes a trend. Nor does one step, a cache that was filled: both halves must rise. Whether
+there is a trend at all is tested by Mann (1945) and Kendall, with the correction for ties.
 """
 
 from __future__ import annotations

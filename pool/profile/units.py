@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def duration(seconds: float) -> str:
     """Three digits, in the unit that suits them."""
-    if seconds < 1e-3:
+    if seconds < 0.9995e-3:
         return f"{_digits(seconds * 1e6)} µs"
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{_digits(seconds * 1e3)} ms"
     return f"{_digits(seconds)} s" if seconds < 100 else f"{seconds:,.0f} s"
 

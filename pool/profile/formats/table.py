@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from pool.profile.formats.text import plain
 from pool.profile.report import Command, Report
 
 _DURATIONS = ("total", "mean", "min", "max", "p50", "p90", "p95", "p99")
@@ -37,4 +38,5 @@ def _rows(command: Command) -> Iterator[list[object]]:
 
 def _harmless(text: str) -> str:
     """A spreadsheet takes what begins so for a formula (OWASP, CSV injection)."""
+    text = plain(text)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
