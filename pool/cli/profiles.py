@@ -84,8 +84,8 @@ def report_command(
     """Show the profile in FILE, or what has changed from FILE to NEW.
 
     The files are JSON, as `bridgepool stress --profile FILE.json` writes it. Of two
-    profiles it tells what differs by more than a tenth, and exits with 1 if something
-    has become worse.
+    profiles it tells what differs by more than a tenth, and exits with 1 if a command
+    has become slower (P50, P95) or fails more often, or there is a new finding.
     """
     if format_ is None:
         format_ = "text" if output is None else BY_SUFFIX.get(output.suffix, "text")

@@ -13,13 +13,19 @@ from pool.profile.units import duration, share, size
 NOISE = 0.1
 """Relative change below which two measurements say the same; percentiles alone are 1 % off."""
 
+NOISE_SECONDS = 20e-6
+"""Seconds by which they may differ beside that."""
+
+JUDGED = ("success", "call P50", "call P95")
+"""The measures by which a profile as a whole is worse: others vary from run to run."""
+
 QUANTILES = ("p50", "p95", "p99")
 
 
 class Change(Struct, frozen=True):
     """A measure of `subject` before and after; `unit` is "s", "B" or "share".
 
-    `better` is None if the two differ by less than `NOISE`.
+    `better` is None if the two differ by less than `NOISE` and `NOISE_SECONDS`.
     """
 
     subject: str
@@ -32,7 +38,8 @@ class Change(Struct, frozen=True):
     def better(self) -> bool | None:
         if self.unit == "share":
             return None if abs(self.after - self.before) < 1e-4 else self.after > self.before
-        if abs(self.after - self.before) <= NOISE * max(self.before, 1e-9):
+        least = NOISE_SECONDS if self.unit == "s" else 0.0
+        if abs(self.after - self.before) <= max(least, NOISE * self.before):
             return None
         return self.after < self.before
 
@@ -57,8 +64,9 @@ class Comparison(Struct, frozen=True):
 
     @property
     def is_worse(self) -> bool:
-        """Whether something is slower, larger or fails more often, or there is a new finding."""
-        return bool(self.findings_new) or any(change.better is False for change in self.changes)
+        """Whether a command is slower or fails more often, or there is a new finding."""
+        judged = [change for change in self.changes if change.measure in JUDGED]
+        return bool(self.findings_new) or any(change.better is False for change in judged)
 
 
 def compare(old: Report, new: Report) -> Comparison:

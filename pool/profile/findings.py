@@ -65,6 +65,12 @@ def _called(report: Report, thresholds: Thresholds) -> list[tuple[Command, Distr
     ]
 
 
+def _noise(report: Report, thresholds: Thresholds) -> float:
+    """Seconds by which calls may differ for reasons that are not the bridge's."""
+    lag = report.loop_lag
+    return thresholds.noise + (lag.p95 if lag is not None else 0.0)
+
+
 # Rules
 
 
@@ -72,17 +78,17 @@ def _slow(report: Report, thresholds: Thresholds) -> Iterator[Finding]:
     called = _called(report, thresholds)
     for command, calls in called:
         others = [other.p95 for _, other in called if other is not calls]
-        allowed, why = _allowed(others, thresholds)
+        allowed, why = _allowed(others, thresholds, _noise(report, thresholds))
         says = f"One call of {command.name} in twenty takes {duration(calls.p95)} or more, {why}."
         yield from _finding("slow", command.name, calls.p95, allowed, says)
 
 
-def _allowed(others: list[float], thresholds: Thresholds) -> tuple[float, str]:
+def _allowed(others: list[float], thresholds: Thresholds, noise: float) -> tuple[float, str]:
     """What a command's 95th percentile may be, and how that is said."""
     if thresholds.slow is not None:
         return thresholds.slow, f"where {duration(thresholds.slow)} is allowed"
     usual = median(others) if len(others) + 1 >= MANY else inf
-    outlying = max(thresholds.noise, thresholds.outlier * usual)
+    outlying = max(noise, thresholds.outlier * usual)
     if outlying < SLOW:
         return outlying, f"where {duration(usual)} is usual for the other commands"
     return SLOW, f"more than {duration(SLOW)}"
@@ -90,7 +96,7 @@ def _allowed(others: list[float], thresholds: Thresholds) -> tuple[float, str]:
 
 def _high_variance(report: Report, thresholds: Thresholds) -> Iterator[Finding]:
     for command, calls in _called(report, thresholds):
-        if calls.p95 - calls.p50 <= thresholds.noise:
+        if calls.p95 - calls.p50 <= _noise(report, thresholds):
             continue
         spread = calls.p95 / max(calls.p50, 1e-6)
         says = (

@@ -14,7 +14,8 @@ class Thresholds(Struct, frozen=True, kw_only=True):
     command's 95th percentile may be, if they are more than `noise` apart. `queueing`
     is of the 95th percentile of the wait for a worker, or the median call if that
     takes longer. `start` is of the workers' median start. `leak` is how many times
-    what `pool.profile.trend` allows a worker may grow by. Commands with fewer than
+    what `pool.profile.trend` allows a worker may grow by. To `noise` is
+    added how late the event loop came (its 95th percentile). Commands with fewer than
     `calls` are not looked at.
     """
 
@@ -24,8 +25,8 @@ class Thresholds(Struct, frozen=True, kw_only=True):
     queueing: float = 0.1
     start: float = 1.0
     leak: float = 1.0
-    noise: float = 0.025
-    calls: int = 10
+    noise: float = 0.05
+    calls: int = 20
 
 
 class Finding(Struct, frozen=True):

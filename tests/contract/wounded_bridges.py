@@ -31,7 +31,7 @@ def answer() -> None:
     """Take long each tenth time."""
     global _calls
     _calls += 1
-    time.sleep(0.15 if _calls % 10 == 0 else 0.002)
+    time.sleep(0.25 if _calls % 10 == 0 else 0.002)
 
 
 @slow_start.on_start
@@ -52,7 +52,7 @@ def _ten_commands() -> None:
     """All quick but for `rank`, in one of the bridges."""
     for name in NAMES:
         well.command(_napping(name, 0.002))
-        slow_command.command(_napping(name, 0.12 if name == "rank" else 0.002))
+        slow_command.command(_napping(name, 0.25 if name == "rank" else 0.002))
 
 
 def _napping(name: str, seconds: float):  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from pool.lifecycle import PoolState
-from pool.profile import Report
+from pool.profile import Report, as_html
 from pool.profile.book import Book
 from pool.profile.system import Usage
 from pool.profile.thresholds import Thresholds
@@ -65,3 +65,8 @@ def report_of(*calls: CallFinished) -> Report:
     told = book()
     told.hear(calls)
     return report(told)
+
+
+def open_fonts() -> None:
+    """Draw a plot: from the first one on matplotlib keeps the files of its fonts open."""
+    as_html(report_of(call()))

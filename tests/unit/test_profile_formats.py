@@ -17,13 +17,12 @@ from pool.profile.formats import FORMATS
 from pool.profile.formats.table import COLUMNS
 from pool.profile.formats.text import comparison_text
 from pool.profile.units import duration, share, size, times
-from tests.unit.profiles import MB, book, call, report, report_of, sample, start
+from tests.unit.profiles import MB, book, call, open_fonts, report, report_of, sample, start
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _fonts() -> None:
-    """Matplotlib keeps the files of fonts open from its first plot on."""
-    as_html(full())
+    open_fonts()
 
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\n$x^2$ & \u202e \"'"
