@@ -7,21 +7,32 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PATIENCE = 30.0
 """Seconds that a browser gets to end by itself."""
 
 
+_EXEC = """
+import fcntl, os, sys
+commands, messages = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3])
+os.dup2(commands, 3)
+os.dup2(messages, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+# A browser takes commands from descriptor 3 and answers on 4.
+
+
 class Browser:
     """One page. Messages are JSON with a zero byte after each (`--remote-debugging-pipe`)."""
 
-    def __init__(self, commands: int, messages: int) -> None:
-        self._commands = os.fdopen(commands, "wb", buffering=0)
-        self._messages = os.fdopen(messages, "rb", buffering=0)
+    def __init__(self, commands: IO[bytes], messages: IO[bytes]) -> None:
+        self._commands = commands
+        self._messages = messages
         self._rest = b""
         self._ids = 0
         self._session: str | None = None
@@ -70,8 +81,6 @@ class Browser:
     def close(self) -> None:
         self._session = None
         self.do("Browser.close")
-        self._commands.close()
-        self._messages.close()
 
     # A page
 
@@ -132,11 +141,7 @@ def browser(profile: Path) -> Iterator[Browser]:
         f"--user-data-dir={profile}",
     ]
     process = subprocess.Popen(
-        # It takes commands from descriptor 3 and answers on 4.
-        [
-            *("/bin/sh", "-c", f'exec "$0" "$@" 3<&{commands_in} 4>&{messages_out}'),
-            *(program, *arguments),
-        ],
+        [sys.executable, "-c", _EXEC, str(commands_in), str(messages_out), program, *arguments],
         pass_fds=(commands_in, messages_out),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -146,10 +151,11 @@ def browser(profile: Path) -> Iterator[Browser]:
     os.close(commands_in)
     os.close(messages_out)
     try:
-        page = Browser(commands, messages)
-        yield page
-        page.close()
-        process.wait(PATIENCE)
+        with os.fdopen(commands, "wb", 0) as write, os.fdopen(messages, "rb", 0) as read:
+            page = Browser(write, read)
+            yield page
+            page.close()
+            process.wait(PATIENCE)
     finally:
         process.kill()
         process.wait()
