@@ -1,8 +1,9 @@
 """All that a profile knows: told of events and samples, it makes the report. Pure.
 
 Its memory is bounded however long it goes on, by the bounds that `commands`,
-`kept`, `sketch` and `system` state: with the default of 100 calls kept, at most
-50 MB, and 2 MB for ten commands and ten workers.
+`kept`, `sketch` and `system` state: at most 70 MB with the default of 100 calls kept,
+and that only if 100 commands have all phases that they may have, with durations over nine
+orders of magnitude; 3 MB or so for ten commands and ten workers.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class Book:
             pool=pool,
             began=began,
             seconds=now - self._began,
-            commands=tuple(self._commands.reports()),
+            commands=tuple(self._commands.reports(self._first_ready)),
             queue_wait=self._waits.distribution(),
             start_wait=self._start_waits.distribution(),
             loop_lag=self._lags.distribution(),

@@ -23,6 +23,12 @@ MAX_ALL_PHASES = 500
 MAX_NAME = 100
 """Characters of a name that are kept."""
 
+MANY = 500
+"""Calls of a command that are counted together; until then they are kept, 300 bytes each."""
+
+MAX_HELD = 64 * 1024
+"""Bytes of phases, not yet read, with which they are counted earlier."""
+
 OTHER = "other"
 
 TIMEOUT = 2.0
@@ -60,22 +66,26 @@ class Commands:
             tally = self._tallies.setdefault(name, Tally())
         return tally
 
-    def finished(self, name: str, calls: list[CallFinished], first_ready: float) -> None:
+    def finished(self, name: str, calls: Sequence[CallFinished], first_ready: float) -> None:
         """Some calls of a command have ended, in the order of the list.
 
-        Those asked for before `first_ready` waited for the first worker. A call costs one
-        microsecond or so where there are many.
+        Those asked for before `first_ready` waited for the first worker. They are counted
+        when there are `MANY`: together a call costs one microsecond or two, alone ten.
         """
         tally = self.tally(name)
-        tally.finished(calls, first_ready)
-        self._phased(tally, calls)
+        tally.waiting += calls
+        tally.held += sum([len(memoryview(c.phases)) for c in calls if c.phases is not None])
+        if len(tally.waiting) >= MANY or tally.held > MAX_HELD:
+            self._count(tally, first_ready)
 
-    def _phased(self, tally: Tally, calls: list[CallFinished]) -> None:
-        told = [phases_of(call.phases) for call in calls if call.phases is not None]
+    def _count(self, tally: Tally, first_ready: float) -> None:
+        calls, tally.waiting, tally.held = tally.waiting, [], 0
+        tally.finished(calls, first_ready)
         by_phase = defaultdict(list)
-        for phases in told:
-            for phase, seconds in phases.items():
-                by_phase[phase].append(seconds)
+        for call in calls:
+            if call.phases is not None:
+                for phase, seconds in phases_of(call.phases).items():
+                    by_phase[phase].append(seconds)
         for phase, durations in by_phase.items():
             self._phase(tally.phases, phase).add(durations)
 
@@ -88,8 +98,11 @@ class Commands:
                 self._phases += 1
         return phases.setdefault(name, Sketch())
 
-    def reports(self) -> Iterator[Command]:
+    def reports(self, first_ready: float) -> Iterator[Command]:
         """What is known of each, those first that took the most time."""
+        for tally in self._tallies.values():
+            if tally.waiting:
+                self._count(tally, first_ready)
         reports = [tally.report(name) for name, tally in self._tallies.items()]
         return iter(sorted(reports, key=_time_taken, reverse=True))
 
@@ -103,6 +116,8 @@ class Tally:
     """The calls of one command."""
 
     def __init__(self) -> None:
+        self.waiting: list[CallFinished] = []
+        self.held = 0
         self.outcomes: Counter[str] = Counter()
         self.items = self.request_bytes = self.response_bytes = 0
         self.peak_memory = 0
