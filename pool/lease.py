@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pool.acquire import take_idle, wait_for_slot
-from pool.calls import Prepared, prepare
+from pool.calls import Prepared
 from pool.clock import Alarm
 from pool.dispatch import send
 from pool.errors import LeaseClosed
 from pool.feed import Feed
 from pool.inflight import Call
 from pool.leaks import Stack, take_stack, watch
-from pool.results import result_of
 from pool.slots import Slot
 from pool.stream import Stream, send_stream
 from pool.supervisor import Supervisor
@@ -79,7 +78,9 @@ class Lease:
         now = supervisor.clock.now()
         deadline = Deadline.after(now, allowed)
         with supervisor.guarding(command) as traced:
-            prepared = prepare(command, args, session, config.max_frame_bytes, traced)
+            prepared = supervisor.codec.prepare(
+                command, args, session, config.max_frame_bytes, traced
+            )
             if self._turns is not None or self._running is not None:
                 now = await self._wait_for_turn(deadline, command)
             call = None
@@ -88,7 +89,7 @@ class Lease:
                 reply = await call
             finally:
                 self.end_turn(call)
-            return result_of(reply, command, result_type, supervisor.secrets)
+            return supervisor.codec.result_of(reply, command, result_type, supervisor.secrets)
 
     async def _wait_for_turn(self, deadline: Deadline, command: str) -> float:
         """Return when the turn has come, with the instant; raises if it does not come in time."""

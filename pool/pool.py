@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import anyio
 
 from pool.acquire import admit, serving
-from pool.calls import check_name, prepare
+from pool.calls import check_name
+from pool.codec import Codec
 from pool.config import PoolConfig, PoolOptions
 from pool.dispatch import run_until_done
 from pool.errors import PoolClosed, PoolTimeout
@@ -29,7 +30,6 @@ from pool.lifecycle import PoolState
 from pool.mapping import Mapping
 from pool.picture import take_picture
 from pool.reload import reload
-from pool.results import result_of
 from pool.retries import RetryRule
 from pool.stats import PoolStats
 from pool.stream import PoolSeat, Stream
@@ -43,6 +43,8 @@ from pool.timeouts import UNSET, Deadline, Timeout, seconds
 from pool.timings import TemplateStart
 
 if TYPE_CHECKING:
+    from pool.profile.profiler import Profiler
+    from pool.profile.thresholds import Thresholds
     from pool.telemetry.http import TelemetryServer
 
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class WorkerPool:
         self._random = Random()
         self._hub = Hub()
         self._tracer: Tracer | None = None
+        self._codec = Codec()
         self._supervisor: Supervisor | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -97,7 +100,7 @@ class WorkerPool:
             raise PoolClosed(f"{self.name}: a pool can be opened once; make a new one")
         _check_platform()
         supervisor = self._supervisor = Supervisor(
-            self._config, self._launcher(), self._random, self._hub
+            self._config, self._launcher(), self._random, self._hub, self._codec
         )
         supervisor.trace(self._tracer)
         # Nothing is awaited: a cancelled `open` cannot leave a pool that nobody will close.
@@ -163,10 +166,12 @@ class WorkerPool:
         now = supervisor.clock.now()
         deadline = Deadline.after(now, allowed)
         with supervisor.guarding(command) as traced:
-            prepared = prepare(command, args, session, config.max_frame_bytes, traced)
+            prepared = supervisor.codec.prepare(
+                command, args, session, config.max_frame_bytes, traced
+            )
             rule = RetryRule(idempotent, attempts)
             reply = await run_until_done(supervisor, prepared, deadline, rule, now)
-            return result_of(reply, command, result_type, supervisor.secrets)
+            return supervisor.codec.result_of(reply, command, result_type, supervisor.secrets)
 
     def stream(
         self,
@@ -398,6 +403,34 @@ class WorkerPool:
             extra = "pip install 'bridgepool[telemetry]'"
             raise ImportError(f"telemetry needs more packages: {extra} ({error})") from error
         return serve(self, host, port, commands)
+
+    def profile(
+        self,
+        *,
+        interval: float = 0.25,
+        keep: int = 100,
+        thresholds: Thresholds | None = None,
+    ) -> Profiler:
+        """Profile the block of a `with`: what calls, starts and workers take, and why.
+
+        ::
+
+            with pool.profile() as profile:
+                ...
+            report = profile.report()
+
+        A snapshot of the system is taken every `interval` seconds, less often where that
+        would take over 1.5 % of the time; `keep` of the last calls and as many of the
+        slowest are kept one by one. Entered before the pool is opened, it sees the
+        first starts. Nothing is spent outside of the block. Needs the extra "profile":
+        raises `ImportError` without it.
+        """
+        # Here, because not everybody has what it needs.
+        from pool.profile.profiler import Profiler
+
+        return Profiler(
+            self, self._hub, self._codec, interval=interval, keep=keep, thresholds=thresholds
+        )
 
     # Closing
 

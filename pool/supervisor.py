@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from bridge.messages import Reply
 from pool.clock import Alarm, Clock
+from pool.codec import Codec
 from pool.config import PoolConfig
 from pool.environment import problems_of, unfit
 from pool.errors import PoolClosed, WorkerStartError
@@ -55,11 +56,14 @@ _log = logging.getLogger("bridgepool")
 class Supervisor:
     """Owns the workers and the task group they live in. `run` is one task from open to closed."""
 
-    def __init__(self, config: PoolConfig, launcher: Launcher, random: Random, hub: Hub) -> None:
+    def __init__(
+        self, config: PoolConfig, launcher: Launcher, random: Random, hub: Hub, codec: Codec
+    ) -> None:
         self.config = config
         self.clock = Clock()
         self.ledger: Ledger[Worker] = Ledger(config, random)
         self.hub = hub
+        self.codec = codec
         self.chronicle = Chronicle(config, self.clock, hub)
         self.counters = self.chronicle.counters
         self.guard = guard_of(config, self.now, self.chronicle)

@@ -11,7 +11,7 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -29,6 +29,8 @@ from pool.telemetry.tracing import Tracer
 from pool.timeouts import UNSET, Timeout
 
 if TYPE_CHECKING:
+    from pool.profile.sync import SyncProfiler
+    from pool.profile.thresholds import Thresholds
     from pool.telemetry.http import TelemetryServer
 
 T = TypeVar("T")
@@ -231,6 +233,27 @@ class SyncWorkerPool:
         loop = self._open_loop()
         with loop.inside(self._pool.serve_telemetry(host, port, commands=commands)) as server:
             yield server
+
+    @contextmanager
+    def profile(
+        self,
+        *,
+        interval: float = 0.25,
+        keep: int = 100,
+        thresholds: Thresholds | None = None,
+    ) -> Iterator[SyncProfiler]:
+        """Profile the block: see `WorkerPool.profile`."""
+        from pool.profile.sync import SyncProfiler
+
+        loop = self._open_loop()
+        make = partial(self._pool.profile, interval=interval, keep=keep, thresholds=thresholds)
+        profiler = SyncProfiler(loop.do(make), loop)
+        profiler.start()
+        try:
+            yield profiler
+        finally:
+            with suppress(PoolClosed):  # with the pool, it has ended
+                profiler.stop()
 
     def resize(self, size: int, overflow: int | None = None) -> None:
         """Change how many workers serve: see `WorkerPool.resize`."""

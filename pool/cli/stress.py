@@ -16,6 +16,7 @@ from pool.cli.load import Load
 from pool.cli.log import configure_logs
 from pool.cli.operations import LOCAL_LM, Operation, RunCommand, RunProgram, read_inputs
 from pool.cli.options import READABLE, SECONDS, log_level, workers
+from pool.cli.profiles import WRITABLE, profile_file, profiled
 from pool.cli.report import FORMATS, figures
 from pool.cli.run import conduct
 from pool.cli.serving import telemetry
@@ -111,6 +112,12 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     help="Exit with 1 below this share, 0 to 1, or percentage above 1.",
 )
 @telemetry
+@click.option(
+    "--profile",
+    type=WRITABLE,
+    callback=profile_file,
+    help="Profile the run into this file: .html, .json, .csv or .txt.",
+)
 @log_level
 def stress(**options: Any) -> None:
     """Drive a pool with concurrent operations and report.
@@ -137,6 +144,8 @@ def stress(**options: Any) -> None:
     patience = options["late_reply_timeout"] + LAST_VICTIM
     load, operation, plan = _load(options), _operation(options), _plan(options)
     run = conduct(pool, load, operation, inputs, plan, patience, options["telemetry"])
+    if options["profile"] is not None:
+        run = profiled(pool, run, options["profile"])
     try:
         report = figures(asyncio.run(run))
     except PoolError as error:

@@ -1,0 +1,198 @@
+"""What exceeds its threshold, how badly, and that what is well has no finding."""
+
+from __future__ import annotations
+
+import pytest
+
+from pool.profile import Finding, Report, Thresholds, Verdict, judge
+from pool.profile.findings import ADVICE, find
+from pool.profile.thresholds import severity
+from pool.telemetry.events import CallFinished, CheckoutGranted
+from tests.unit.profiles import MB, book, call, report, report_of, sample, start
+
+
+@pytest.mark.parametrize(
+    ("ratio", "word"),
+    [
+        *((0.0, None), (1.0, None), (1.01, "low"), (1.49, "low")),
+        *((1.5, "medium"), (1.99, "medium"), (2.0, "high"), (3.0, "high"), (3.01, "critical")),
+        (float("inf"), "critical"),
+    ],
+)
+def test_severity(ratio: float, word: str | None) -> None:
+    assert severity(ratio) == word
+
+
+def only(found: Report, thresholds: Thresholds | None = None) -> Finding:
+    findings = find(found, thresholds or Thresholds())
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+def ten_commands(slow: float) -> list[CallFinished]:
+    quick = [call(f"command {place}", seconds=0.01) for place in range(9) for _ in range(20)]
+    return quick + [call("slow", seconds=slow)] * 20
+
+
+def test_a_bridge_that_is_well_has_no_finding() -> None:
+    told = book()
+    told.hear([start(ready=0.4), *ten_commands(0.012)])
+    told.hear([CheckoutGranted("p", 9.0, "w-1", 0.01)] * 50)
+    for at in range(40):
+        sample(told, float(at), 50 * MB, calls=at)
+    assert report(told).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("took", "word"), [(0.06, "low"), (0.09, "medium"), (0.13, "high"), (0.2, "critical")]
+)
+def test_a_command_that_is_slow_among_ten(took: float, word: str) -> None:
+    found = only(report_of(*ten_commands(took)))
+    assert (found.kind, found.subject, found.severity) == ("slow", "slow", word)
+    assert found.threshold == pytest.approx(0.05, rel=0.02)
+    assert found.advice == ADVICE["slow"]
+
+
+def test_a_command_is_slow_by_a_threshold_of_ones_own() -> None:
+    thresholds = Thresholds(slow=0.1)
+    found = only(report_of(*[call(seconds=0.25)] * 20), thresholds)
+    assert (found.kind, found.severity, found.threshold) == ("slow", "high", 0.1)
+    assert not find(report_of(*ten_commands(0.09)), thresholds)
+
+
+def test_few_commands_are_not_compared_with_one_another() -> None:
+    calls = [call("quick", seconds=0.001)] * 20 + [call("long", seconds=0.9)] * 20
+    assert not find(report_of(*calls), Thresholds())
+    found = only(report_of(*[call(seconds=1.2)] * 20))
+    assert (found.kind, found.severity) == ("slow", "low")
+
+
+def test_commands_that_are_all_quick_are_not_slow_for_being_slower() -> None:
+    quick = [call(f"command {place}", seconds=0.0001) for place in range(9) for _ in range(20)]
+    assert not find(report_of(*quick, *[call("slow", seconds=0.02)] * 20), Thresholds())
+
+
+def test_one_call_in_ten_is_slow() -> None:
+    calls = ([call(seconds=0.01)] * 9 + [call(seconds=0.11)]) * 20
+    found = only(report_of(*calls))
+    assert (found.kind, found.subject, found.severity) == ("high variance", "work", "high")
+    assert found.measured == pytest.approx(11, rel=0.03)
+
+
+def test_what_the_event_loop_was_late_is_not_the_bridges() -> None:
+    told = book()
+    told.hear(([call(seconds=0.01)] * 9 + [call(seconds=0.11)]) * 20)
+    assert report(told).findings
+    for _ in range(20):
+        told.lagged(0.08)
+    assert not report(told).findings
+
+
+def test_one_call_in_a_hundred_is_no_high_variance() -> None:
+    assert not find(report_of(*[call()] * 99, call(seconds=0.9)), Thresholds())
+
+
+def test_jitter_of_calls_that_are_very_quick_is_no_high_variance() -> None:
+    calls = ([call(seconds=0.0001)] * 9 + [call(seconds=0.01)]) * 20
+    assert not find(report_of(*calls), Thresholds())
+
+
+def test_a_command_that_was_hardly_called_is_not_judged() -> None:
+    assert not find(report_of(*[call(seconds=9.0)] * 19), Thresholds())
+
+
+@pytest.mark.parametrize(
+    ("waited", "word"), [(0.12, "low"), (0.16, "medium"), (0.25, "high"), (0.4, "critical")]
+)
+def test_queueing(waited: float, word: str) -> None:
+    told = book()
+    told.hear([*[call()] * 20, *[CheckoutGranted("p", 9.0, "w-1", waited)] * 20])
+    found = only(report(told))
+    assert (found.kind, found.subject, found.severity) == ("queueing", "checkouts", word)
+
+
+def test_waiting_for_no_longer_than_a_call_takes_is_no_queueing() -> None:
+    told = book()
+    told.hear([*[call(seconds=0.9)] * 20, *[CheckoutGranted("p", 9.0, "w-1", 0.8)] * 20])
+    assert report(told).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("ready", "word"), [(1.2, "low"), (1.7, "medium"), (2.5, "high"), (5.0, "critical")]
+)
+def test_slow_starts(ready: float, word: str) -> None:
+    told = book()
+    told.hear([start("w-1", 0.1), start("w-2", ready), start("w-3", 9.0)])
+    found = only(report(told))
+    assert (found.kind, found.subject, found.severity) == ("start", "workers", word)
+
+
+@pytest.mark.parametrize(
+    ("growth", "word"), [(0.25, "low"), (0.37, "medium"), (0.5, "high"), (1.0, "critical")]
+)
+def test_a_leak(growth: float, word: str) -> None:
+    """By so many MB a second for 40 s, 4 MB are allowed in the later half of them."""
+    told = book()
+    for at in range(40):
+        sample(told, float(at), 50 * MB + growth * MB * at, calls=at)
+    found = only(report(told))
+    assert (found.kind, found.subject, found.severity) == ("leak", "workers", word)
+
+
+def test_the_worst_finding_is_the_first() -> None:
+    told = book()
+    told.hear([start(ready=1.2), *[call(seconds=8.0)] * 20])
+    assert [found.kind for found in report(told).findings] == ["slow", "start"]
+
+
+def test_a_report_is_judged_again_by_other_thresholds() -> None:
+    found = report_of(*[call(seconds=0.5)] * 20)
+    stricter = judge(found, Thresholds(slow=0.1))
+    assert [finding.kind for finding in stricter.findings] == ["slow"]
+    assert judge(stricter, found.thresholds) == found
+
+
+# What was agreed
+
+
+def agreed() -> Report:
+    return report_of(
+        *[call("good", seconds=0.01, waited=0.2)] * 99,
+        call("good", outcome="error"),
+        *[call("late", seconds=0.5)] * 20,
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "violated"),
+    [
+        ({"p99": 1.0, "success": 0.99, "queue_wait": 0.3, "mean": 1.0, "max": 1.0}, []),
+        ({"p99": 0.1}, [("late", "p99")]),
+        ({"success": 0.995}, [("good", "success")]),
+        ({"p50": 0.001, "p90": 0.1}, [("good", "p50"), ("late", "p50"), ("late", "p90")]),
+        ({"queue_wait": 0.1}, [("good", "queue_wait")]),
+    ],
+)
+def test_terms(terms: dict[str, float], violated: list[tuple[str, str]]) -> None:
+    verdict = agreed().check(None, **terms)
+    assert sorted((v.command, v.term) for v in verdict.violations) == sorted(violated)
+    assert bool(verdict) is (violated == [])
+
+
+def test_terms_for_one_command() -> None:
+    assert agreed().check("good", p99=0.1) == Verdict(())
+    with pytest.raises(KeyError):
+        agreed().check("no such", p99=0.1)
+
+
+def test_terms_that_nobody_knows() -> None:
+    with pytest.raises(TypeError, match="p98: the terms are success, "):
+        agreed().check(p98=0.1)
+
+
+def test_a_violation_says_what_was_agreed() -> None:
+    (violation,) = agreed().check(success=0.995).violations
+    assert str(violation) == "good: success 99.0000%, at least 99.5000% agreed"
+    (violation,) = agreed().check(p99=0.1).violations
+    assert str(violation).startswith("late: p99 0.")
+    assert str(violation).endswith(" s, 0.1 s agreed")

@@ -1,0 +1,87 @@
+"""Percentiles of any number of durations, in bounded memory."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pool.profile.sketch import ACCURACY, LONGEST, MAX_BINS, Sketch
+
+durations = st.lists(st.floats(1e-6, 500.0), min_size=1, max_size=200)
+
+
+def exact(values: list[float], share: float) -> float:
+    """The value of the lower rank, as DDSketch defines its quantiles."""
+    return sorted(values)[int(share * (len(values) - 1))]
+
+
+@given(durations)
+def test_percentiles_are_as_accurate_as_it_says(values: list[float]) -> None:
+    sketch = Sketch()
+    sketch.add(values)
+    known = sketch.distribution()
+    assert known is not None
+    assert (known.count, known.min, known.max) == (len(values), min(values), max(values))
+    assert known.total == pytest.approx(sum(values))
+    assert known.mean == pytest.approx(sum(values) / len(values))
+    for share, found in ((0.5, known.p50), (0.9, known.p90), (0.95, known.p95), (0.99, known.p99)):
+        assert found == pytest.approx(exact(values, share), rel=1.01 * ACCURACY)
+
+
+@given(durations, durations)
+def test_two_that_are_merged_know_what_one_would(first: list[float], second: list[float]) -> None:
+    merged, other, whole = Sketch(), Sketch(), Sketch()
+    merged.add(first)
+    other.add(second)
+    merged.merge(other)
+    whole.add(first + second)
+    one, two = merged.distribution(), whole.distribution()
+    assert one is not None
+    assert two is not None
+    assert one.total == pytest.approx(two.total)
+    assert (one.p50, one.p90, one.p95, one.p99) == (two.p50, two.p90, two.p95, two.p99)
+    assert (one.count, one.min, one.max) == (two.count, two.min, two.max)
+
+
+def test_a_weight_counts_as_so_many() -> None:
+    sketch = Sketch()
+    sketch.add([1.0], weight=99)
+    sketch.add([5.0])
+    known = sketch.distribution()
+    assert known is not None
+    assert known.count == 100
+    assert known.mean == pytest.approx(1.04)
+    assert known.p95 == pytest.approx(1.0, rel=ACCURACY)
+
+
+def test_nothing_is_known_of_nothing() -> None:
+    sketch = Sketch()
+    sketch.add([])
+    assert sketch.distribution() is None
+
+
+def test_zeros_are_durations() -> None:
+    sketch = Sketch()
+    sketch.add([0.0] * 9 + [1.0])
+    known = sketch.distribution()
+    assert known is not None
+    assert (known.count, known.p50, known.max) == (10, 0.0, 1.0)
+
+
+def test_what_cannot_be_is_left_out() -> None:
+    sketch = Sketch()
+    sketch.add([-1.0, 2 * LONGEST, 1e308, 0.5])
+    known = sketch.distribution()
+    assert known is not None
+    assert (known.count, known.total) == (1, 0.5)
+
+
+def test_bins_are_bounded_and_high_percentiles_stay_accurate() -> None:
+    sketch = Sketch()
+    values = [1e-9 * 1.02**place for place in range(1500)]
+    sketch.add(values)
+    assert sketch.bins <= MAX_BINS
+    known = sketch.distribution()
+    assert known is not None
+    assert known.p99 == pytest.approx(exact(values, 0.99), rel=1.01 * ACCURACY)

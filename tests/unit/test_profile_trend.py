@@ -1,0 +1,93 @@
+"""Whether memory grows: leaks are told from noise, peaks, steps and warming up."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from pool.profile.report import Memory
+from pool.profile.trend import FEWEST, chance, slope, trend
+from tests.unit.profiles import MB
+
+NOISE = 0.3 * MB
+
+
+def memory(*sizes: float, calls: int = 1) -> list[Memory]:
+    """A look each second, `calls` calls after the one before."""
+    return [Memory(float(at), int(size), at * calls) for at, size in enumerate(sizes)]
+
+
+def noisy(base: float, count: int, each: float = 0.0, seed: int = 1) -> list[float]:
+    random = Random(seed)
+    return [base * MB + each * place + random.gauss(0, NOISE) for place in range(count)]
+
+
+def test_the_slope_is_that_of_most_pairs() -> None:
+    points = [(float(x), 3.0 * x) for x in range(9)]
+    points[4] = (4.0, 1e9)
+    assert slope(points) == pytest.approx(3.0)
+    assert slope([]) == 0
+    assert slope([(1.0, 5.0), (1.0, 9.0)]) == 0
+
+
+def test_the_chance_of_a_trend() -> None:
+    # Mann and Kendall: n = 6 rising, S = 15, variance 28.33, z = 2.63.
+    assert chance([1, 2, 3, 4, 5, 6]) == pytest.approx(0.0085, abs=1e-4)
+    assert chance([6, 5, 4, 3, 2, 1]) == chance([1, 2, 3, 4, 5, 6])
+    assert chance([1, 1, 1, 1]) == 1.0
+    # With ties, by hand: n = 5, values 1 1 2 2 3, S = 8, variance (300 - 18 - 18) / 18.
+    assert chance([1, 1, 2, 2, 3]) == pytest.approx(0.0674, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_leak(seed: int) -> None:
+    found = trend(memory(*noisy(50, 40, each=MB, seed=seed), calls=4))
+    assert found.direction == "up"
+    assert found.leak_suspected
+    assert found.bytes_per_second == pytest.approx(MB, rel=0.1)
+    assert found.bytes_per_call == pytest.approx(MB / 4, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_is_no_leak(seed: int) -> None:
+    assert not trend(memory(*noisy(50, 60, seed=seed))).leak_suspected
+
+
+def test_a_cache_that_is_filled_once_is_no_leak() -> None:
+    step = noisy(50, 40) + noisy(90, 20)
+    assert not trend(memory(*step)).leak_suspected
+
+
+def test_a_peak_is_no_leak() -> None:
+    sizes = noisy(50, 40)
+    sizes[30:33] = [500 * MB] * 3
+    assert not trend(memory(*sizes)).leak_suspected
+
+
+def test_warming_up_is_no_leak() -> None:
+    sizes = noisy(20, 20, each=2 * MB) + noisy(60, 30)
+    assert not trend(memory(*sizes)).leak_suspected
+
+
+def test_growth_that_a_large_worker_may_have() -> None:
+    sizes = noisy(4000, 40, each=0.5 * MB)
+    assert not trend(memory(*sizes)).leak_suspected
+    assert trend(memory(*noisy(4000, 40, each=4 * MB))).leak_suspected
+
+
+def test_memory_that_is_given_back() -> None:
+    found = trend(memory(*noisy(200, 40, each=-2 * MB)))
+    assert (found.direction, found.leak_suspected) == ("down", False)
+
+
+def test_a_leak_in_calls_is_seen_behind_hours_without_calls() -> None:
+    working = memory(*noisy(50, 20, each=MB))
+    idle = [Memory(20.0 + at, working[-1].resident, working[-1].calls) for at in range(60)]
+    assert trend([*working, *idle]).leak_suspected
+
+
+def test_few_points_say_nothing() -> None:
+    assert trend([]).direction == "flat"
+    rising = memory(*(100 * MB * place for place in range(FEWEST - 1)))
+    assert not trend(rising).leak_suspected
