@@ -5,6 +5,7 @@ import click
 from pool.cli.doctor import doctor
 from pool.cli.map import map_lines
 from pool.cli.stress import stress
+from pool.cli.top.command import top
 
 
 @click.group()
@@ -16,3 +17,4 @@ def main() -> None:
 main.add_command(stress)
 main.add_command(doctor)
 main.add_command(map_lines)
+main.add_command(top)
