@@ -109,6 +109,12 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     type=click.FloatRange(0, 100),
     help="Exit with 1 below this share, 0 to 1, or percentage above 1.",
 )
+@click.option(
+    "--live/--no-live",
+    default=True,
+    show_default=True,
+    help="On a terminal, show the pool (as `bridgepool top` does), or only a bar.",
+)
 @log_level
 def stress(**options: Any) -> None:
     """Drive a pool with concurrent operations and report.
@@ -133,7 +139,8 @@ def stress(**options: Any) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     patience = options["late_reply_timeout"] + LAST_VICTIM
-    run = conduct(pool, _load(options), _operation(options), inputs, _plan(options), patience)
+    load, operation, plan = _load(options), _operation(options), _plan(options)
+    run = conduct(pool, load, operation, inputs, plan, patience, view=options["live"])
     try:
         report = figures(asyncio.run(run))
     except PoolError as error:
