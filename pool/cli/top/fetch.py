@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
@@ -17,6 +18,8 @@ TIMEOUT = 3.0
 
 LARGEST = 8_000_000
 """Bytes of an answer that are read. Metrics of 50 commands take about 1 MB."""
+
+MANY_DIGITS = re.compile(rb"[:,\[]\s*-?\d{19}")
 
 _PORTS = {"http": HTTPConnection, "https": HTTPSConnection}
 
@@ -51,9 +54,13 @@ class Endpoint:
         return Reading(monotonic(), stats, metrics, lacking)
 
     def _stats(self) -> PoolStats:
+        body = self._get("/stats")
         try:
-            return msgspec.json.decode(self._get("/stats"), type=PoolStats)
-        except msgspec.DecodeError as error:
+            # JSON has integers of any size, which cannot be divided.
+            if MANY_DIGITS.search(body):
+                raise ValueError("a number is too large")
+            return msgspec.json.decode(body, type=PoolStats)
+        except ValueError as error:
             raise Unreadable(f"/stats has no picture of a pool: {error}") from error
 
     def _metrics(self, pool: str) -> Metrics:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, isfinite
+from typing import TypeGuard
 
 NOTHING = "-"
 """What is shown for what is not known."""
+
+LARGEST = 1e15
+"""Figures from here on are somebody's mistake."""
 
 LONGEST = 60
 """Characters that are shown of a name."""
@@ -26,9 +30,13 @@ def clean(text: str) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
 
 
+def _is_known(value: float | None) -> TypeGuard[float]:
+    return value is not None and abs(value) < LARGEST
+
+
 def duration(seconds: float | None) -> str:
     """0.42 ms, 17.3 ms, 1.25 s, and as an age from two minutes on."""
-    if seconds is None or not isfinite(seconds):
+    if not _is_known(seconds):
         return NOTHING
     if 0 < seconds < 0.9995:
         return f"{_three_digits(seconds * 1000)} ms"
@@ -43,18 +51,18 @@ def _three_digits(value: float) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """In the largest unit of which there are two, without fractions."""
-    if seconds is None or not isfinite(seconds):
+    """In the largest unit of which there are two, rounded down."""
+    if not _is_known(seconds):
         return NOTHING
     for least, unit, name in _TIMES:
         if seconds >= least:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} s"
+            return f"{seconds // unit:.0f} {name}"
+    return f"{seconds // 1:.0f} s"
 
 
 def size(amount: float | None) -> str:
     """Bytes, in powers of 1,000."""
-    if amount is None or not isfinite(amount):
+    if not _is_known(amount):
         return NOTHING
     for unit, name in _SIZES:
         if amount >= unit:
@@ -63,14 +71,14 @@ def size(amount: float | None) -> str:
 
 
 def share(part: float | None) -> str:
-    if part is None or not isfinite(part):
+    if not _is_known(part):
         return NOTHING
     return f"{max(0.0, part):.0%}"
 
 
 def rate(value: float | None) -> str:
     """Per second: 0, 0.02, 4.7, 28,154."""
-    if value is None or not isfinite(value):
+    if not _is_known(value):
         return NOTHING
     if value == 0:
         return "0"
