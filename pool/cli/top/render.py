@@ -71,7 +71,7 @@ def _title(frame: Frame, width: int) -> RenderableType:
     snapshot = frame.snapshot
     name = Text("no figures yet") if snapshot is None else heading(snapshot.stats)
     window = 0.0 if snapshot is None else snapshot.window
-    over = f", rates over {window:.0f} s" if window else ""
+    over = f", rates over {window:.{0 if window >= 1 else 1}f} s" if window else ""
     source = Text(words.clean(frame.source) + over, "dim")
     if width < BESIDE:
         return Group(name, source)
