@@ -161,14 +161,24 @@ def test_a_series_is_folded_with_the_weight_of_what_came() -> None:
 
 
 def test_figures_stay_and_grow_old_while_there_is_no_answer() -> None:
-    screen = Screen("here")
+    screen = Screen("here", 0.0, patience=10.0)
     nothing = screen.frame(None, 1.0)
     assert (nothing.snapshot, nothing.problem) == (None, None)
     fresh = screen.frame(reading(2.0), 2.0)
     assert (fresh.problem, fresh.old) == (None, 0.0)
     gone = screen.frame(ConnectionError("refused"), 5.0)
     assert (gone.snapshot, gone.problem, gone.old) == (fresh.snapshot, "refused", 3.0)
-    assert screen.frame(None, 6.0) == screen.frame(None, 6.0)
-    assert screen.frame(None, 6.0).old == 4.0
+    still = screen.frame(None, 6.0)
+    assert (still.snapshot, still.problem, still.old) == (fresh.snapshot, "refused", 4.0)
     again = screen.frame(reading(7.0), 7.0)
     assert (again.problem, again.old) == (None, 0.0)
+
+
+def test_a_look_that_hangs_is_a_problem_too() -> None:
+    screen = Screen("here", 0.0, patience=10.0)
+    screen.frame(reading(2.0), 2.0)
+    assert screen.frame(None, 12.0).problem is None
+    late = screen.frame(None, 12.1)
+    assert late.problem == "it takes too long"
+    assert late.old == pytest.approx(10.1)
+    assert screen.frame(reading(13.0), 13.0).problem is None

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pool.cli.top.fetch import Endpoint
     from pool.cli.top.looks import Looks
 
+PATIENCE = 7.0
+"""Seconds that a look may take: each of its two requests has three."""
+
 
 @click.command()
 @click.argument("address", metavar="HOST:PORT")
@@ -79,18 +82,18 @@ def _print_once(endpoint: Endpoint, interval: float, console: Console) -> None:
 def _watch(endpoint: Endpoint, interval: float, console: Console) -> None:
     from pool.cli.top.looks import Looks
 
+    screen = Screen(str(endpoint), time.monotonic(), interval + PATIENCE)
     with (
         _interruptible(),
         keys() as wait,
         Looks(endpoint.read, interval) as looks,
         Live(console=console, screen=True, auto_refresh=False) as live,
     ):
-        _draw(str(endpoint), looks, live, wait)
+        _draw(screen, looks, live, wait)
 
 
-def _draw(source: str, looks: Looks, live: Live, wait: Wait) -> None:
+def _draw(screen: Screen, looks: Looks, live: Live, wait: Wait) -> None:
     """A frame whenever there is news, and each second: figures that are old grow older."""
-    screen = Screen(source)
     while True:
         frame = screen.frame(looks.take(), time.monotonic())
         live.update(View(frame, live.console.height), refresh=True)
@@ -99,22 +102,28 @@ def _draw(source: str, looks: Looks, live: Live, wait: Wait) -> None:
 
 
 class Screen:
-    """What is shown now: the last snapshot that there was, and why there is no newer one."""
+    """What is shown now: the last snapshot that there was, and why there is no newer one.
 
-    def __init__(self, source: str) -> None:
+    A look of which nothing is heard for `patience` seconds is a problem too.
+    """
+
+    def __init__(self, source: str, now: float, patience: float) -> None:
         self._source = source
+        self._patience = patience
         self._readings = Readings()
         self._snapshot: Snapshot | None = None
-        self._read_at = 0.0
+        self._read_at = self._heard_at = now
         self._problem: str | None = None
 
     def frame(self, news: Reading | Exception | None, now: float) -> Frame:
         """Take in what a look has found, and say what to draw."""
+        if news is not None:
+            self._heard_at = now
+            self._problem = None if isinstance(news, Reading) else str(news)
+        elif now - self._heard_at > self._patience:
+            self._problem = "it takes too long"
         if isinstance(news, Reading):
             self._snapshot, self._read_at = self._readings.add(news), news.at
-            self._problem = None
-        elif news is not None:
-            self._problem = str(news)
         return Frame(self._source, self._snapshot, self._problem, now - self._read_at)
 
 
