@@ -52,13 +52,13 @@ def take_picture(supervisor: Supervisor) -> PoolStats:
 def _describe(worker: Worker, now: float) -> WorkerStats:
     age = now - worker.launched_at
     return WorkerStats(
-        worker.name,
-        worker.pid,
-        worker.generation,
-        _state(worker),
-        worker.finished_calls,
-        age,
-        worker.seat,
+        name=worker.name,
+        pid=worker.pid,
+        generation=worker.generation,
+        state=_state(worker),
+        calls=worker.finished_calls,
+        age=age,
+        slot=worker.seat,
     )
 
 

@@ -30,8 +30,8 @@ class WorkerStats:
     """One worker at one moment.
 
     `generation` is that of the code it was launched with, None before it was;
-    `age` is in seconds since its launch. `seat` is the least number that no
-    other worker had when it was started.
+    `age` is in seconds since its launch; `slot` is the least number that no other
+    worker had when it was added.
     """
 
     name: str
@@ -40,7 +40,7 @@ class WorkerStats:
     state: str
     calls: int
     age: float
-    seat: int
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def _metrics(picture: PoolStats) -> Iterator[str]:
             of = 0 if bound == "0.005" else count
             yield f'workerpool_call_duration_seconds_bucket{{{labels},le="{bound}"}} {of}\n'
     for worker in picture.workers:
-        labels = f'pool="{picture.name}",slot="{worker.seat}"'
+        labels = f'pool="{picture.name}",slot="{worker.slot}"'
         yield f"workerpool_worker_resident_bytes{{{labels}}} 45e6\n"
 
 

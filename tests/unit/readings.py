@@ -15,10 +15,10 @@ from tests.unit.runs import stats
 BOUNDS = (0.01, 0.1, 1.0, inf)
 
 
-def worker(seat: int, **known: Any) -> WorkerStats:
+def worker(slot: int, **known: Any) -> WorkerStats:
     """A worker that idles, unless said otherwise."""
-    given = {"name": f"w-{seat}", "pid": 1000 + seat, "generation": 1, "state": "idle"}
-    return WorkerStats(**{**given, "calls": 0, "age": 9.0, "seat": seat, **known})
+    given = {"name": f"w-{slot}", "pid": 1000 + slot, "generation": 1, "state": "idle"}
+    return WorkerStats(**{**given, "calls": 0, "age": 9.0, "slot": slot, **known})
 
 
 def reading(at: float, metrics: Metrics | None = None, **pools: Any) -> Reading:

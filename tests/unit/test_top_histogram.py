@@ -47,6 +47,11 @@ def test_there_is_no_quantile_of_nothing(histogram: Histogram) -> None:
     assert histogram.quantile(0.5) is None
 
 
+def test_two_bounds_and_half_a_value_are_enough() -> None:
+    assert Histogram((1.0, inf), (0.5, 0.5)).quantile(0.5) == 0.5
+    assert Histogram((1.0, inf), (0, 2)).quantile(0.5) == 1.0
+
+
 def test_an_empty_bucket_below_does_not_count() -> None:
     assert Histogram((1.0, 2.0, inf), (0, 4, 4)).quantile(0.5) == 1.5
 

@@ -86,6 +86,13 @@ def test_metrics_that_could_not_be_had_once_are_no_restart() -> None:
     assert last(reading(1.0, some), reading(2.0), reading(3.0, some)).window == 2.0
 
 
+def test_what_is_counted_from_now_on_and_what_differs_in_size_is_no_restart() -> None:
+    few, many = Histogram(BOUNDS, (1, 1, 1, 1)), Histogram(BOUNDS, (9, 9, 9, 9))
+    before = Metrics(durations={"few": few, "many": many})
+    after = Metrics(durations=before.durations, ended={("few", "error"): 0.0})
+    assert last(reading(1.0, before), reading(2.0, after)).window == 1.0
+
+
 def test_the_history_is_bounded() -> None:
     shown = last(*(reading(float(at), waiting=at) for at in range(HISTORY + 50)))
     assert len(shown.throughput) == len(shown.queue) == HISTORY
@@ -126,9 +133,9 @@ def test_checkouts_wait_as_the_histogram_says() -> None:
     assert (shown.wait.rate, shown.wait.p50) == pytest.approx((5.0, 0.055))
 
 
-def test_workers_are_in_the_order_of_their_seats_with_what_they_use() -> None:
-    seats = (worker(1, calls=10), worker(0, calls=10))
-    before = reading(0.0, Metrics(cpu={0: 1.0, 1: 2.0}), workers=seats)
+def test_workers_are_in_the_order_of_their_slots_with_what_they_use() -> None:
+    slots = (worker(1, calls=10), worker(0, calls=10))
+    before = reading(0.0, Metrics(cpu={0: 1.0, 1: 2.0}), workers=slots)
     busier = (worker(1, calls=14), worker(0, calls=30))
     metrics = Metrics(cpu={0: 1.5, 1: 4.0}, resident={1: 5e7})
     rows = last(before, reading(2.0, metrics, workers=busier)).workers
@@ -138,7 +145,7 @@ def test_workers_are_in_the_order_of_their_seats_with_what_they_use() -> None:
     assert [row.resident for row in rows] == [None, 5e7]
 
 
-def test_a_new_worker_is_not_compared_with_who_had_its_seat() -> None:
+def test_a_new_worker_is_not_compared_with_who_had_its_slot() -> None:
     before = reading(0.0, Metrics(cpu={0: 1.0}), workers=(worker(0, calls=100),))
     new = reading(1.0, Metrics(cpu={0: 1.1}), workers=(worker(0, name="w-9", calls=5),))
     row = last(before, new).workers[0]

@@ -20,8 +20,8 @@ from pool.lifecycle import PoolState
 from tests.unit.readings import durations, last, reading, worker
 
 WORKERS = tuple(
-    worker(seat, state=state, calls=1000 + seat)
-    for seat, state in enumerate(["busy", "busy", "idle", "starting", "abandoned", "stopping"])
+    worker(slot, state=state, calls=1000 + slot)
+    for slot, state in enumerate(["busy", "busy", "idle", "starting", "abandoned", "stopping"])
 )
 COUNTS = dict.fromkeys(["idle", "starting", "abandoned", "stopping"], 1)
 
@@ -118,7 +118,7 @@ def test_a_narrow_screen_has_fewer_columns() -> None:
 
 @pytest.mark.parametrize("height", [24, 30, 50])
 def test_a_frame_fits_its_screen_and_says_what_is_left_out(height: int) -> None:
-    many = tuple(worker(seat) for seat in range(60))
+    many = tuple(worker(slot) for slot in range(60))
     lines = drawn(Frame("h", busy(workers=many)), 80, height)
     assert len(lines) == height
     shown = sum(line.startswith("w-") for line in lines)
@@ -127,7 +127,7 @@ def test_a_frame_fits_its_screen_and_says_what_is_left_out(height: int) -> None:
 
 
 def test_without_a_height_every_worker_is_there() -> None:
-    many = tuple(worker(seat) for seat in range(60))
+    many = tuple(worker(slot) for slot in range(60))
     lines = drawn(Frame("h", busy(workers=many)), 80)
     assert sum(line.startswith("w-") for line in lines) == 60
 
@@ -248,7 +248,7 @@ def test_no_figures_break_a_frame(
         waits=some["ask"],
         lags=some["ask"],
     )
-    workers = tuple(worker(seat, name=name, age=counts[0]) for seat in range(3))
+    workers = tuple(worker(slot, name=name, age=counts[0]) for slot in range(3))
     snapshot = last(
         reading(0.0, waiting=1), reading(1.0, metrics, name=name, waiting=2, workers=workers)
     )

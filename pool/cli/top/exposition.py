@@ -35,8 +35,8 @@ def metrics_of(text: str, pool: str) -> Metrics:
         oldest=_one(samples["oldest_pending_seconds"]),
         utilization=_one(samples["utilization_ratio"]),
         backoff=_one(samples["backoff_seconds"]),
-        resident=_by_seat(samples["worker_resident_bytes"]),
-        cpu=_by_seat(samples["worker_cpu_seconds_total"]),
+        resident=_by_slot(samples["worker_resident_bytes"]),
+        cpu=_by_slot(samples["worker_cpu_seconds_total"]),
         ended=_ended(samples["calls_total"]),
         durations=_durations(samples["call_duration_seconds_bucket"]),
         waits=_histogram(samples["checkout_wait_seconds_bucket"]),
@@ -55,7 +55,7 @@ def _one(samples: list[Sample]) -> float | None:
     return samples[0].value if samples else None
 
 
-def _by_seat(samples: list[Sample]) -> dict[int, float]:
+def _by_slot(samples: list[Sample]) -> dict[int, float]:
     slots = ((sample.labels.get("slot", ""), sample.value) for sample in samples)
     return {int(slot): value for slot, value in slots if slot.isdecimal()}
 

@@ -26,12 +26,6 @@ class Histogram(Struct, frozen=True):
             return self
         return self._with(now - then for now, then in zip(self.counts, earlier.counts, strict=True))
 
-    def plus(self, other: Histogram) -> Histogram:
-        """Both together; raises `ValueError` if their bounds are not the same."""
-        if other.bounds != self.bounds:
-            raise ValueError("histograms of other bounds cannot be added")
-        return self._with(a + b for a, b in zip(self.counts, other.counts, strict=True))
-
     def quantile(self, q: float) -> float | None:
         """The value below which the share `q` of all is, as `histogram_quantile` of Prometheus.
 

@@ -38,13 +38,13 @@ class Nearby:
     def read(self) -> Reading:
         """The pool as it is now."""
         stats, measured = self._stats(), self._measured
-        pids = {worker.seat: worker.pid for worker in stats.workers if worker.pid is not None}
-        used = {seat: _used(pid) for seat, pid in pids.items()}
-        known = {seat: pair for seat, pair in used.items() if pair is not None}
+        pids = {worker.slot: worker.pid for worker in stats.workers if worker.pid is not None}
+        used = {slot: _used(pid) for slot, pid in pids.items()}
+        known = {slot: pair for slot, pair in used.items() if pair is not None}
         ended = {"ok": measured.successful, "failed": measured.failed, "shed": measured.shed}
         metrics = Metrics(
-            resident={seat: resident for seat, (resident, _) in known.items()},
-            cpu={seat: seconds for seat, (_, seconds) in known.items()},
+            resident={slot: resident for slot, (resident, _) in known.items()},
+            cpu={slot: seconds for slot, (_, seconds) in known.items()},
             ended={(LOAD, outcome): count for outcome, count in ended.items()},
             durations={LOAD: self._latencies.fold()},
             waits=self._waits.fold() if measured.waits.count else None,

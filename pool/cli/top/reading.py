@@ -12,7 +12,7 @@ from pool.stats import PoolStats
 
 
 class Metrics(Struct, frozen=True, kw_only=True):
-    """What the pool's picture does not have. Seconds, bytes; by seat for each worker.
+    """What the pool's picture does not have. Seconds, bytes; by slot for each worker.
 
     `ended` counts calls by command and outcome, `durations` are of the calls of each
     command. What is None or not there is not known.

@@ -169,24 +169,24 @@ def _quantile(then: Histogram | None, now: Histogram | None, q: float) -> float 
 
 def _rows(window: list[Reading]) -> Iterator[WorkerRow]:
     last, seen = window[-1], _first_seen(window)
-    for worker in sorted(last.stats.workers, key=lambda worker: worker.seat):
-        first, was = seen[worker.name, worker.seat]
+    for worker in sorted(last.stats.workers, key=lambda worker: worker.slot):
+        first, was = seen[worker.name, worker.slot]
         seconds = last.at - first.at
-        spent = first.metrics.cpu.get(worker.seat), last.metrics.cpu.get(worker.seat)
+        spent = first.metrics.cpu.get(worker.slot), last.metrics.cpu.get(worker.slot)
         yield WorkerRow(
             worker,
             _rate(was.calls, worker.calls, seconds),
-            last.metrics.resident.get(worker.seat),
+            last.metrics.resident.get(worker.slot),
             _rate(*spent, seconds),
         )
 
 
 def _first_seen(window: list[Reading]) -> dict[tuple[str, int], tuple[Reading, WorkerStats]]:
-    """Where each worker is first in its seat, which may have been another's before."""
+    """Where each worker is first in its slot, which may have been another's before."""
     seen: dict[tuple[str, int], tuple[Reading, WorkerStats]] = {}
     for reading in window:
         for worker in reading.stats.workers:
-            seen.setdefault((worker.name, worker.seat), (reading, worker))
+            seen.setdefault((worker.name, worker.slot), (reading, worker))
     return seen
 
 
