@@ -6,6 +6,7 @@ from pool.cli.doctor import doctor
 from pool.cli.map import map_lines
 from pool.cli.profiles import report_command
 from pool.cli.stress import stress
+from pool.cli.top.command import top
 
 
 @click.group()
@@ -18,3 +19,4 @@ main.add_command(stress)
 main.add_command(doctor)
 main.add_command(map_lines)
 main.add_command(report_command)
+main.add_command(top)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
@@ -14,6 +14,8 @@ KEPT = 100_000
 """Values that a series keeps: with so many, the standard error of the 99th percentile is 0.03 ranks
 in a hundred, the square root of p (1 - p) / n."""
 
+LATEST = 1_000
+"""Values that a series has of its end: a live view shows percentiles of them."""
 
 MAX_NAMES = 100
 """Names of errors that are counted apart: a bridge may report each under a name of its own."""
@@ -30,11 +32,13 @@ class Samples:
     """A series of any length in bounded memory.
 
     All values up to `KEPT`, then a uniform sample of as many (reservoir
-    sampling, Vitter's algorithm R). `count` and `max` are exact.
+    sampling, Vitter's algorithm R). `count` and `max` are exact; `latest` has the
+    last `LATEST` values.
     """
 
     def __init__(self, values: Iterable[float] = ()) -> None:
         self.kept = array("d")
+        self.latest: deque[float] = deque(maxlen=LATEST)
         self.count = 0
         self.max = 0.0
         self._random = Random(0)
@@ -44,6 +48,7 @@ class Samples:
     def add(self, value: float) -> None:
         self.count += 1
         self.max = max(self.max, value)
+        self.latest.append(value)
         if len(self.kept) < KEPT:
             self.kept.append(value)
             return

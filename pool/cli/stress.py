@@ -118,6 +118,12 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
     callback=profile_file,
     help="Profile the run into this file: .html, .json, .csv or .txt.",
 )
+@click.option(
+    "--live/--no-live",
+    default=True,
+    show_default=True,
+    help="On a terminal, show the pool (as `bridgepool top` does), or only a bar.",
+)
 @log_level
 def stress(**options: Any) -> None:
     """Drive a pool with concurrent operations and report.
@@ -143,7 +149,8 @@ def stress(**options: Any) -> None:
         raise click.UsageError(str(error)) from None
     patience = options["late_reply_timeout"] + LAST_VICTIM
     load, operation, plan = _load(options), _operation(options), _plan(options)
-    run = conduct(pool, load, operation, inputs, plan, patience, options["telemetry"])
+    told = options["telemetry"]
+    run = conduct(pool, load, operation, inputs, plan, patience, told, view=options["live"])
     if options["profile"] is not None:
         run = profiled(pool, run, options["profile"])
     try:

@@ -1,0 +1,82 @@
+"""Readings of a pool in this process, under the load of the stress command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from pool.cli.measured import Measured, Samples
+from pool.cli.top.histogram import Histogram, Tally
+from pool.cli.top.reading import Metrics, Reading
+from pool.stats import PoolStats
+
+LOAD = "operations"
+"""What the load is called among commands."""
+
+_PAGE, _TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+
+
+class Nearby:
+    """Reads what the pool and the load count, and of each worker what /proc has.
+
+    Nothing is measured for it. A reading takes some 50 microseconds and as many for each
+    worker, and up to a millisecond for the percentiles.
+    """
+
+    def __init__(
+        self, stats: Callable[[], PoolStats], measured: Measured, now: Callable[[], float]
+    ) -> None:
+        self._stats = stats
+        self._measured = measured
+        self._now = now
+        self._latencies = Folded(measured.latencies)
+        self._waits = Folded(measured.waits)
+
+    def read(self) -> Reading:
+        """The pool as it is now."""
+        stats, measured = self._stats(), self._measured
+        pids = {worker.slot: worker.pid for worker in stats.workers if worker.pid is not None}
+        used = {slot: _used(pid) for slot, pid in pids.items()}
+        known = {slot: pair for slot, pair in used.items() if pair is not None}
+        ended = {"ok": measured.successful, "failed": measured.failed, "shed": measured.shed}
+        metrics = Metrics(
+            resident={slot: resident for slot, (resident, _) in known.items()},
+            cpu={slot: seconds for slot, (_, seconds) in known.items()},
+            ended={(LOAD, outcome): count for outcome, count in ended.items()},
+            durations={LOAD: self._latencies.fold()},
+            waits=self._waits.fold() if measured.waits.count else None,
+        )
+        return Reading(self._now(), stats, metrics)
+
+
+class Folded:
+    """A histogram of a series, made of its latest values each time.
+
+    If more came since the last time than those, each stands for several.
+    """
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+        self._tally = Tally()
+        self._seen = 0
+
+    def fold(self) -> Histogram:
+        """Take in what has come since."""
+        new = self._samples.count - self._seen
+        if new:
+            values = list(islice(reversed(self._samples.latest), new))
+            self._tally.add(values, new / len(values))
+            self._seen += new
+        return self._tally.histogram()
+
+
+def _used(pid: int) -> tuple[float, float] | None:
+    """Bytes resident and seconds of processor time, proc_pid_stat(5); None if it has ended."""
+    with suppress(OSError, IndexError):
+        # The name of the command, in parentheses, may have any character.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[21]) * _PAGE, (int(fields[11]) + int(fields[12])) / _TICK
+    return None
