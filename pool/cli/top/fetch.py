@@ -106,9 +106,9 @@ def _url_of(address: str) -> SplitResult:
     if url.scheme not in _PORTS:
         raise ValueError(f"{url.scheme}: only http and https are possible")
     if not url.hostname:
-        raise ValueError("the host is missing: HOST:PORT, such as 127.0.0.1:9464")
+        raise ValueError("the host is missing: HOST:PORT, such as 127.0.0.1:9187")
     if url.port is None and "://" not in address:
-        raise ValueError("the port is missing: HOST:PORT, such as 127.0.0.1:9464")
+        raise ValueError("the port is missing: HOST:PORT, such as 127.0.0.1:9187")
     if url.username or url.query or url.fragment:
         raise ValueError("a user, a query and a fragment are not possible in it")
     return url

@@ -48,6 +48,9 @@ class Nearby:
             ended={(LOAD, outcome): count for outcome, count in ended.items()},
             durations={LOAD: self._latencies.fold()},
             waits=self._waits.fold() if measured.waits.count else None,
+            oldest=stats.oldest_waiting,
+            utilization=stats.busy_slots / stats.slots if stats.slots else None,
+            backoff=stats.backoff,
         )
         return Reading(self._now(), stats, metrics)
 
