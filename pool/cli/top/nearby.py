@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
 from pool.cli.measured import Measured, Samples
 from pool.cli.top.histogram import Histogram, Tally
 from pool.cli.top.reading import Metrics, Reading
 from pool.stats import PoolStats
+from pool.telemetry.processes import usage_of
 
 LOAD = "operations"
 """What the load is called among commands."""
-
-_PAGE, _TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 class Nearby:
@@ -39,12 +35,12 @@ class Nearby:
         """The pool as it is now."""
         stats, measured = self._stats(), self._measured
         pids = {worker.slot: worker.pid for worker in stats.workers if worker.pid is not None}
-        used = {slot: _used(pid) for slot, pid in pids.items()}
-        known = {slot: pair for slot, pair in used.items() if pair is not None}
+        seen = {slot: usage_of(pid) for slot, pid in pids.items()}
+        used = {slot: usage for slot, usage in seen.items() if usage is not None}
         ended = {"ok": measured.successful, "failed": measured.failed, "shed": measured.shed}
         metrics = Metrics(
-            resident={slot: resident for slot, (resident, _) in known.items()},
-            cpu={slot: seconds for slot, (_, seconds) in known.items()},
+            resident={slot: usage.resident for slot, usage in used.items()},
+            cpu={slot: usage.cpu for slot, usage in used.items()},
             ended={(LOAD, outcome): count for outcome, count in ended.items()},
             durations={LOAD: self._latencies.fold()},
             waits=self._waits.fold() if measured.waits.count else None,
@@ -74,12 +70,3 @@ class Folded:
             self._tally.add(values, new / len(values))
             self._seen += new
         return self._tally.histogram()
-
-
-def _used(pid: int) -> tuple[float, float] | None:
-    """Bytes resident and seconds of processor time, proc_pid_stat(5); None if it has ended."""
-    with suppress(OSError, IndexError):
-        # The name of the command, in parentheses, may have any character.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(fields[21]) * _PAGE, (int(fields[11]) + int(fields[12])) / _TICK
-    return None
