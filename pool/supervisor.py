@@ -64,7 +64,7 @@ class Supervisor:
         self.ledger: Ledger[Worker] = Ledger(config, random)
         self.hub = hub
         self.codec = codec
-        self.chronicle = Chronicle(config, self.clock, hub)
+        self.chronicle = Chronicle(config, self.clock, hub, launcher.secrets)
         self.counters = self.chronicle.counters
         self.guard = guard_of(config, self.now, self.chronicle)
         self.trace(None)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from time import monotonic
 
 import anyio
 
@@ -51,7 +52,6 @@ class ForkLauncher:
         self._on_loaded = on_loaded
         self.secrets = secrets
         self._config = config
-        self._loop = asyncio.get_running_loop()
         self._starter = Starter(1)
         self._template: Template | None = None
         self._previous: Template | None = None
@@ -102,7 +102,7 @@ class ForkLauncher:
 
     async def _renew(self) -> tuple[str, ...]:
         """Import the bridge in a new template: that is the validation."""
-        began = self._loop.time()
+        began = monotonic()
         try:
             template = await self._start_template()
         except OSError as error:
@@ -116,7 +116,7 @@ class ForkLauncher:
         if isinstance(answer, Unfit):
             problems += answer.problems
         elif not problems:
-            seconds = self._loop.time() - began
+            seconds = monotonic() - began
             self._adopt(template, answer.hazards)
             self._on_loaded(
                 TemplateStart(template.name, template.pid, self.generation, seconds, answer.took)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Raw
 
-from bridge.messages import NULL, Reply
+from bridge.messages import NULL, Reply, to_json
+from bridge.messages.secrets import Secrets
 from pool.stats import Counters
 from pool.telemetry.events import (
     CallAbandoned,
@@ -60,13 +62,14 @@ class Chronicle:
     somebody listens.
     """
 
-    def __init__(self, config: PoolConfig, clock: Clock, hub: Hub) -> None:
+    def __init__(self, config: PoolConfig, clock: Clock, hub: Hub, secrets: Secrets) -> None:
         self.counters = Counters()
         self.hub = hub
         self._name = config.pool_name
         self._config = config
         self._now = clock.now
         self._note = hub.note  # what is noted is noted in each call
+        self._secrets = secrets
 
     # The pool
 
@@ -227,7 +230,7 @@ class Chronicle:
             if reply.raw_compute is not NULL:
                 compute = _seconds(reply.raw_compute)
             if reply.phases is not NULL:
-                phases = _phases(reply.phases)
+                phases = self._phases(reply.phases)
         self._note(
             CallFinished(
                 self._name,
@@ -245,6 +248,13 @@ class Chronicle:
                 phases,
             )
         )
+
+    def _phases(self, raw: Raw) -> Raw | None:
+        """What a bridge says of its phases, if it is that: their names are shown to people."""
+        if len(memoryview(raw)) <= MAX_PHASES:
+            with suppress(ValueError):
+                return Raw(to_json(self._secrets.hide_in(_decode_phases(raw))))
+        return None
 
     def call_abandoned(self, worker: Worker, call: Call, outcome: str) -> None:
         command, now = call.prepared.command, self._now()
@@ -277,6 +287,7 @@ class Chronicle:
 
 
 _decode_seconds = msgspec.json.Decoder(float).decode
+_decode_phases = msgspec.json.Decoder(dict[str, Annotated[float, msgspec.Meta(ge=0)]]).decode
 
 
 def _seconds(raw: Raw) -> float | None:
@@ -286,7 +297,3 @@ def _seconds(raw: Raw) -> float | None:
     except ValueError:
         return None
     return seconds if seconds >= 0 else None
-
-
-def _phases(raw: Raw) -> Raw | None:
-    return raw.copy() if len(memoryview(raw)) <= MAX_PHASES else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -46,13 +45,6 @@ def log_events(pool: Listened, logger: Any = None, level: str = "info") -> Calla
 
 def _fields(event: Event) -> dict[str, Any]:
     fields = msgspec.structs.asdict(event)
-    if isinstance(event, CallFinished):
-        fields["phases"] = event.phases and _phases(event.phases)
+    if isinstance(event, CallFinished) and event.phases is not None:
+        fields["phases"] = msgspec.json.decode(event.phases)
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _phases(raw: msgspec.Raw) -> dict[str, float] | None:
-    """A foreign bridge may mean something else by the name."""
-    with suppress(ValueError):
-        return msgspec.json.decode(raw, type=dict[str, float])
-    return None

@@ -56,8 +56,8 @@ async def test_every_kind_of_command_tells(command: str, concurrency: int) -> No
     assert call.compute is not None
     side_by_side = command == "in_threads"
     assert told["part"] >= 3 * TICK
-    assert told["all"] >= (TICK if side_by_side else told["part"])
-    # To the microsecond each: `all` is rounded.
+    # All are rounded to the microsecond.
+    assert told["all"] >= (TICK if side_by_side else told["part"] - 1e-5)
     assert told["all"] <= call.compute + 1e-5
     assert call.compute <= call.seconds
 
@@ -77,8 +77,8 @@ async def test_calls_that_run_together_are_kept_apart() -> None:
     for command in ("plain", "awaited"):
         parts = sorted(phases(call)["part"] for call in heard if call.command == command)
         assert all(times * TICK <= part for times, part in enumerate(parts, 1))
-        # All ten ticks in one call's phases would be those of its neighbours too.
-        assert parts[0] < 10 * TICK
+    # With a neighbour's in it, it would be more than the call itself took.
+    assert all(phases(call)["all"] <= (call.compute or 0.0) + 1e-5 for call in heard)
 
 
 async def test_a_batch_tells_the_sums() -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 import structlog
-from msgspec import Raw, structs
 from structlog.testing import LogCapture
 
 from pool import WorkerPool
-from pool.telemetry.events import EVENTS, CallFinished, Event, WorkerReplaced
+from pool.telemetry.events import EVENTS, Event, WorkerReplaced
 from pool.telemetry.structlog import LEVELS, log_events
 from tests.contract.pools import make_pool, until
 
@@ -57,21 +56,6 @@ async def test_calls_are_logged_at_debug_with_their_phases(log: LogCapture) -> N
     assert set(told["phases"]) == {"all", "part"}
     assert (told["service"], told["command"], told["outcome"]) == ("answers", "plain", "ok")
     assert "phases" not in silent
-
-
-async def test_phases_that_make_no_sense_are_left_out(log: LogCapture) -> None:
-    heard: list[Any] = []
-
-    class Pool:
-        def listen(self, listener: Any, kinds: Sequence[type[Event]]) -> Any:
-            heard.append(listener)
-
-    log_events(Pool(), level="debug")
-    call = CallFinished("p", 1.0, "w", "c", "ok", 0.0, 0.1, None, 1, 1)
-    for phases in (b"5", b"[" * 1_000 + b"]" * 1_000, b'{"a":"b"}'):
-        heard[0]([structs.replace(call, phases=Raw(phases))])
-    assert [line["command"] for line in log.entries] == ["c"] * 3
-    assert not any("phases" in line for line in log.entries)
 
 
 async def test_a_lost_worker_is_a_warning_and_all_that_there_is_at_that_level(
