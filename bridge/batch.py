@@ -33,16 +33,11 @@ EVENT_BYTES = 256 * 1024
 def run_batch(call: Call, batch: list[Raw], replies: Replies, watch: Watch) -> None:
     """Run the calls of a plain command, and answer; those that a cancellation leaves fail."""
     outcomes = Outcomes(call, replies, monotonic())
-    function = call.command.function
     for args in batch:
         if call.cancelled:
             break
         try:
-            arguments = _arguments(call, args)
-            call.context.begin()
-            result = function(**arguments)
-            call.context.stop()
-            outcomes.succeed(result)
+            outcomes.succeed(_run(call, args))
         except (Exception, asyncio.CancelledError) as error:
             outcomes.fail(error)
         now = monotonic()
@@ -60,11 +55,7 @@ async def run_async_batch(call: Call, batch: list[Raw], replies: Replies) -> Non
         if call.cancelled:
             break
         try:
-            arguments = _arguments(call, args)
-            call.context.begin()
-            result = await _interruptible(call, function(**arguments))
-            call.context.stop()
-            outcomes.succeed(result)
+            outcomes.succeed(await _interruptible(call, function(**_begin(call, args))))
         except (Exception, asyncio.CancelledError) as error:
             outcomes.fail(error)
         now = monotonic()
@@ -83,6 +74,13 @@ def refuse_batch(call: Call, batch: list[Raw], replies: Replies) -> None:
     outcomes.end(len(batch))
 
 
+def _run(call: Call, args: Raw) -> object:
+    """What the command returns."""
+    result = call.command.function(**_begin(call, args))
+    call.context.stop()
+    return result
+
+
 async def _interruptible(call: Call, coroutine: Any) -> object:
     """What it returns; nothing but this wait is interrupted when the batch is cancelled."""
     task = asyncio.current_task()
@@ -91,20 +89,24 @@ async def _interruptible(call: Call, coroutine: Any) -> object:
     try:
         return await coroutine
     finally:
+        call.context.stop()
         call.interrupt = None
         if task.cancelling():
             # By whomever, the process's end for one: there is no point in the next call.
             call.cancelled = True
 
 
-def _arguments(call: Call, raw: Raw) -> dict[str, Any]:
+def _begin(call: Call, raw: Raw) -> dict[str, Any]:
+    """The arguments of one call of a batch, which runs from here on."""
     try:
         args = args_object(raw)
     except ValueError as error:
         problems = [{"path": "args", "problem": str(error)}]
         raise ArgumentError(call.command.name, problems) from None
     call.context.session = session_of(args)
-    return call.command.arguments.decode(args)
+    arguments = call.command.arguments.decode(args)
+    call.context.begin()
+    return arguments
 
 
 class Outcomes:

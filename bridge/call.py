@@ -42,6 +42,15 @@ class Call(Struct, eq=False):
             return self.command.arguments.decode(self.args)
         return self.memory.decode(self.command, self.args, self.table)
 
+    def begin(self) -> dict[str, Any]:
+        """The `arguments`; the command runs from here on.
+
+        Nobody else keeps them: large ones are to be gone when the command has returned.
+        """
+        arguments = self.arguments()
+        self.context.begin()
+        return arguments
+
     def cancel(self) -> None:
         """Have it end as soon as it can be interrupted."""
         if not self.cancelled:

@@ -29,9 +29,8 @@ def perform(call: Call, replies: Replies, watch: Watch) -> None:
             else:
                 run_batch(call, call.batch, replies, watch)
             return
-        command, arguments = call.command, call.arguments()
-        call.context.begin()
-        result = command.function(**arguments)
+        command = call.command
+        result = command.function(**call.begin())
         if command.is_stream:
             result = {"items": send_items(result, call, replies, watch)}
         call.context.stop()
@@ -55,9 +54,7 @@ async def perform_async(call: Call, replies: Replies, watch: LoopWatch) -> None:
         task = asyncio.current_task()
         assert task is not None
         call.interrupt = task.cancel
-        arguments = call.arguments()
-        call.context.begin()
-        result = call.command.function(**arguments)
+        result = call.command.function(**call.begin())
         if call.command.is_stream:
             result = {"items": await send_async_items(result, call, replies, watch)}
         else:

@@ -161,6 +161,17 @@ def test_a_reply_has_what_the_wire_says_and_no_more(client: RawClient) -> None:
     assert "compute" not in client.ask("no_such")
 
 
+@pytest.mark.parametrize("command", ["forgets", "aforgets"])
+def test_nobody_keeps_the_arguments_when_the_command_has_returned(
+    client: RawClient, command: str
+) -> None:
+    """They may be large, and so may what has to be encoded then."""
+    args = {"big": {"text": "x"}}
+    assert client.ask(command, args)["result"] == {"gone": True}
+    client.send(command, batch=[args, args])
+    assert client.until_reply()[1]["results"] == [{"gone": True}] * 2
+
+
 def test_there_are_so_many_names_of_such_a_length(client: RawClient) -> None:
     told = client.ask("many", {"n": 60})["phases"]
     assert list(told) == [f"{i:03}" + "x" * 97 for i in range(50)]

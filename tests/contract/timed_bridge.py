@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
+
+import msgspec
 
 import bridge as ours
 from bridge import Bridge, phase
@@ -128,3 +131,27 @@ async def atrace(seconds: float = 0.0) -> dict[str, str]:
 def traces(n: int) -> Iterator[dict[str, str]]:
     for _ in range(n):
         yield ours.trace_context()
+
+
+class Big(msgspec.Struct, weakref=True):
+    text: str
+
+
+class Gone:
+    """Is made into JSON when the command has returned."""
+
+    def __init__(self, big: Big) -> None:
+        self._big = weakref.ref(big)
+
+    def model_dump(self, mode: str) -> dict[str, bool]:
+        return {"gone": self._big() is None}
+
+
+@bridge.command
+def forgets(big: Big) -> Gone:
+    return Gone(big)
+
+
+@bridge.command
+async def aforgets(big: Big) -> Gone:
+    return Gone(big)
