@@ -174,6 +174,20 @@ async def test_the_lag_of_the_event_loop_is_measured_while_it_is_attached(
         assert value(collected(collector), "event_loop_lag_seconds_count") == count
 
 
+async def test_the_lag_is_not_measured_after_the_pool_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pool.telemetry.lag.INTERVAL", 0.001)
+    pool = make_pool("forkserver", size=1)
+    collector = PoolCollector(pool)
+    async with pool:
+        await pool.call("echo", {})
+    count = value(collected(collector), "event_loop_lag_seconds_count")
+    await asyncio.sleep(0.01)
+    assert value(collected(collector), "event_loop_lag_seconds_count") == count
+    collector.detach()
+
+
 async def test_nothing_is_left_listening() -> None:
     async with make_pool("forkserver", size=1) as pool:
         collector = PoolCollector(pool)

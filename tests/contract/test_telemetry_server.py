@@ -76,10 +76,13 @@ async def test_other_paths_and_methods(server: TelemetryServer) -> None:
     assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
-async def test_a_head_has_no_body(server: TelemetryServer) -> None:
+async def test_a_head_has_no_body(
+    server: TelemetryServer, caplog: pytest.LogCaptureFixture
+) -> None:
     whole, head = await ask(server, "/livez"), await ask(server, "/livez", method="HEAD")
     assert (head.status, head.body) == (200, "")
     assert head.headers == whole.headers
+    assert not caplog.records
 
 
 async def test_of_a_pool_for_synchronous_code() -> None:
@@ -274,7 +277,8 @@ async def test_connections_end_with_the_server() -> None:
     async with pool.serve_telemetry() as server:
         reader, writer = await asyncio.open_connection(server.host, server.port)
         await ask(server, "/livez")
-    await asyncio.gather(reader.read(), return_exceptions=True)
+    async with asyncio.timeout(http.PATIENCE / 2):
+        await asyncio.gather(reader.read(), return_exceptions=True)
     writer.close()
     await asyncio.gather(writer.wait_closed(), return_exceptions=True)
     with pytest.raises(ConnectionRefusedError):
