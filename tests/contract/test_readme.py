@@ -132,6 +132,6 @@ async def test_the_phases_of_a_command_are_told(
 
 
 def test_every_link_leads_somewhere() -> None:
-    for page in ("README.md", "docs/failures.md", "docs/wire.md"):
+    for page in ("README.md", "docs/failures.md", "docs/profiling.md", "docs/wire.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
             assert (ROOT / page).parent.joinpath(target).exists(), target
