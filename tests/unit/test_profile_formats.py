@@ -205,6 +205,12 @@ def test_what_has_changed() -> None:
     assert comparison_text(back).startswith("Better\n")
 
 
+def test_a_command_that_is_slower_makes_a_profile_worse_without_a_finding() -> None:
+    found = compare(report_of(*[call(seconds=0.1)] * 20), report_of(*[call(seconds=0.2)] * 20))
+    assert not found.findings_new
+    assert found.is_worse
+
+
 def test_nothing_has_changed() -> None:
     found = compare(full(), full())
     assert not found.is_worse

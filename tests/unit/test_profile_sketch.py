@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from pool.profile.sketch import ACCURACY, LONGEST, MAX_BINS, Sketch
 
-durations = st.lists(st.floats(1e-6, 500.0), min_size=1, max_size=200)
+# From a microsecond to 500 s, as many of each order of magnitude.
+seconds = st.floats(-6.0, 2.7).map(lambda exponent: 10.0**exponent)
+durations = st.lists(seconds, min_size=1, max_size=200)
 
 
 def exact(values: list[float], share: float) -> float:

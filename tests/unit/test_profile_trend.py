@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from pool.profile.report import Memory
+from pool.profile.report import Memory, Trend
 from pool.profile.trend import FEWEST, chance, slope, trend
 from tests.unit.profiles import MB
 
@@ -52,6 +52,11 @@ def test_a_leak(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_is_no_leak(seed: int) -> None:
     assert not trend(memory(*noisy(50, 60, seed=seed))).leak_suspected
+
+
+def test_large_changes_to_and_fro_are_no_trend() -> None:
+    sizes = [100, 20, 150, 60, 110, 40, 170, 90]
+    assert trend(memory(*(size * MB for size in sizes))) == Trend()
 
 
 def test_a_cache_that_is_filled_once_is_no_leak() -> None:
