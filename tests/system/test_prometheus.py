@@ -101,9 +101,16 @@ async def every_metric_is_there(prometheus: Prometheus) -> None:
     endings = {"counter": "_total", "histogram": "_bucket"}
     names = set(await prometheus.get("label/__name__/values"))
     wanted = {f"workerpool_{metric.name}{endings.get(metric.kind, '')}" for metric in METRICS}
-    # What this load does not do, or what a bridge need not tell.
+    # Of streams below; and what its commands take themselves a bridge need not tell.
     wanted -= {"workerpool_stream_items_total", "workerpool_worker_compute_seconds_bucket"}
     assert not wanted - names
+
+
+@pytest.mark.timeout(60)
+async def test_items_of_streams_reach_prometheus(pool: WorkerPool, prometheus: Prometheus) -> None:
+    async with pool, pool.stream("trail", {"n": 5}) as items:
+        assert [item async for item in items] == [0, 1, 2, 3, 4]
+    await prometheus.becomes('workerpool_stream_items_total{command="trail"}', 5)
 
 
 async def test_promtool_has_nothing_to_say_about_the_metrics() -> None:
