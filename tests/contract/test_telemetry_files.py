@@ -35,8 +35,6 @@ async def shown() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, labels in values(text):
         found.setdefault(name, {"pool"}).update(key for key, _ in labels)
-    # A bridge need not tell what its commands take themselves.
-    found.setdefault("workerpool_worker_compute_seconds_bucket", {"pool", "command", "le"})
     return found
 
 
