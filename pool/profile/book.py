@@ -1,7 +1,7 @@
 """All that a profile knows: told of events and samples, it makes the report. Pure.
 
 Its memory is bounded however long it goes on, by the bounds that `commands`,
-`kept`, `sketch` and `system` state: at most 70 MB with the default of 100 calls kept,
+`kept`, `sketch` and `system` state: at most 90 MB with the default of 100 calls kept,
 and that only if 100 commands have all phases that they may have, with durations over nine
 orders of magnitude; 3 MB or so for ten commands and ten workers.
 """

@@ -19,6 +19,9 @@ MAX_BINS = 1024
 """Bins of a sketch, 32 bytes each at most. With this accuracy they reach from 1 us to 750 s; of
 what reaches farther the least values lose their accuracy."""
 
+MAX_PENDING = 256
+"""Bins whose counts may wait to be put in, 80 bytes each."""
+
 LONGEST = 1e7
 """Seconds above which a duration is not believed (115 days)."""
 
@@ -31,10 +34,11 @@ _LEAST = 1e-9
 class Sketch:
     """Durations in seconds. Count, sum, least and most are exact, percentiles within `ACCURACY`."""
 
-    __slots__ = ("_bins", "_least", "_most", "_total", "count")
+    __slots__ = ("_bins", "_least", "_most", "_pending", "_total", "count")
 
     def __init__(self) -> None:
         self._bins: Any = LogCollapsingLowestDenseDDSketch(ACCURACY, MAX_BINS)
+        self._pending: Counter[int] = Counter()
         self.count = 0
         self._total = 0.0
         self._least, self._most = inf, -inf
@@ -42,7 +46,8 @@ class Sketch:
     def add(self, values: Sequence[float], weight: int = 1) -> None:
         """Add durations of which each counts `weight` times.
 
-        Those of one bin go in together: adding one by one takes ten times as long.
+        Those of one bin go in together, and not before there are many bins: adding one
+        by one takes ten times as long.
         """
         if not values:
             return
@@ -53,21 +58,35 @@ class Sketch:
         self.count += weight * len(values)
         self._total += weight * sum(values)
         self._least, self._most = min(least, self._least), max(most, self._most)
-        keys = Counter([ceil(log(value) * _PER_E) for value in values if value > _LEAST])
-        for key, times in keys.items():
-            self._bins.add(_MAPPING.value(key), weight * times)
-        zeros = len(values) - keys.total()
+        keys = [ceil(log(value) * _PER_E) for value in values if value > _LEAST]
+        if weight == 1:
+            self._pending.update(keys)
+        else:
+            for key in keys:
+                self._pending[key] += weight
+        zeros = len(values) - len(keys)
         if zeros:
             self._bins.add(0.0, weight * zeros)
+        if len(self._pending) > MAX_PENDING:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Put what is pending into its bins."""
+        for key, times in self._pending.items():
+            self._bins.add(_MAPPING.value(key), times)
+        self._pending.clear()
 
     @property
     def bins(self) -> int:
         """How many bins there are, empty ones too."""
+        self._settle()
         length: int = self._bins._store.length()
         return length
 
     def merge(self, other: Sketch) -> None:
         """Add all that another one has."""
+        self._settle()
+        other._settle()
         self._bins.merge(other._bins)
         self.count += other.count
         self._total += other._total
@@ -77,6 +96,7 @@ class Sketch:
         """What is known of the durations; None if there are none."""
         if not self.count:
             return None
+        self._settle()
         p50, p90, p95, p99 = (self._quantile(share) for share in (0.5, 0.9, 0.95, 0.99))
         return Distribution(
             count=self.count,

@@ -31,6 +31,7 @@ def test_twice_as_many_calls_take_no_more_memory() -> None:
     told, random = book(keep=100), Random(0)
     before = held()
     feed(told, 20_000, random)
+    assert report(told).calls == 20_000
     first = held() - before
     feed(told, 20_000, random, at=1000.0)
     assert report(told).calls == 40_000
