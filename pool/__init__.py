@@ -11,7 +11,7 @@
 
 import logging
 
-from pool.breaker import Breaker
+from pool.circuit.breaker import Breaker
 from pool.config import PoolConfig
 from pool.errors import (
     BrokenWorkerError,
@@ -34,8 +34,8 @@ from pool.lease import Lease
 from pool.lifecycle import PoolState
 from pool.pool import WorkerPool
 from pool.stats import PoolStats, WorkerStats
-from pool.sync import SyncWorkerPool
-from pool.sync_lease import SyncLease
+from pool.sync.lease import SyncLease
+from pool.sync.pool import SyncWorkerPool
 from pool.version import VERSION
 
 # An application that configures no logging sees nothing of ours.

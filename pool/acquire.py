@@ -14,7 +14,7 @@ from pool.supervisor import Supervisor
 from pool.telemetry.tracing import Traced
 from pool.timeouts import Deadline
 from pool.waiters import ReadyWaiter, SlotWaiter
-from pool.worker import Worker
+from pool.worker.worker import Worker
 
 MIN_RETRY_AFTER = 0.05
 """Seconds: the least that a refused caller is told to wait."""

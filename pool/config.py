@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
 from bridge.messages import is_object, to_json
-from pool.breaker import Breaker
+from pool.circuit.breaker import Breaker
 
 StartMethod = Literal["forkserver", "spawn"]
 

@@ -8,16 +8,16 @@ from typing import TypeVar
 
 from bridge.messages import Reply
 from pool.acquire import acquire, take_idle, wait_for_slot
-from pool.calls import Prepared
 from pool.errors import BrokenWorkerError, CallTimeout, PoolError, ProtocolError
-from pool.inflight import Call
+from pool.exchange.calls import Prepared
+from pool.exchange.inflight import Call
+from pool.exchange.outcomes import outcome_of
 from pool.lifecycle import WorkerState
-from pool.outcomes import outcome_of
 from pool.retries import LostWorkerError, RetryRule, pause, poisoned
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.timeouts import Deadline
-from pool.worker import Worker
+from pool.worker.worker import Worker
 
 C = TypeVar("C", bound=Call)
 

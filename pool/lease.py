@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from pool.acquire import take_idle, wait_for_slot
-from pool.calls import Prepared
 from pool.clock import Alarm
 from pool.dispatch import send
 from pool.errors import LeaseClosed
-from pool.feed import Feed
-from pool.inflight import Call
+from pool.exchange.calls import Prepared
+from pool.exchange.feed import Feed
+from pool.exchange.inflight import Call
 from pool.leaks import Stack, take_stack, watch
 from pool.slots import Slot
 from pool.stream import Stream, send_stream
 from pool.supervisor import Supervisor
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
 from pool.turns import Turns
-from pool.worker import Worker
+from pool.worker.worker import Worker
 
 
 class Lease:

@@ -7,7 +7,7 @@ from collections import Counter
 from pool.lifecycle import WorkerState
 from pool.stats import PoolStats, WorkerStats
 from pool.supervisor import Supervisor
-from pool.worker import Worker
+from pool.worker.worker import Worker
 
 
 def take_picture(supervisor: Supervisor) -> PoolStats:

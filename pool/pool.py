@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import anyio
 
 from pool.acquire import admit, serving
-from pool.calls import check_name
-from pool.codec import Codec
 from pool.config import PoolConfig, PoolOptions
+from pool.dataset.mapping import Mapping
 from pool.dispatch import run_until_done
 from pool.errors import PoolClosed, PoolTimeout
+from pool.exchange.calls import check_name
+from pool.exchange.codec import Codec
 from pool.launch import Launcher
 from pool.launch.command import secrets_of
 from pool.launch.descriptors import fork_count
@@ -27,7 +28,6 @@ from pool.launch.forkserver import ForkLauncher
 from pool.launch.spawn import SpawnLauncher
 from pool.lease import Checkout
 from pool.lifecycle import PoolState
-from pool.mapping import Mapping
 from pool.picture import take_picture
 from pool.reload import reload
 from pool.retries import RetryRule
@@ -40,7 +40,7 @@ from pool.telemetry.reaching import run_on
 from pool.telemetry.readiness import why_not_ready
 from pool.telemetry.tracing import Tracer
 from pool.timeouts import UNSET, Deadline, Timeout, seconds
-from pool.timings import TemplateStart
+from pool.worker.timings import TemplateStart
 
 if TYPE_CHECKING:
     from pool.profile.profiler import Profiler

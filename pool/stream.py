@@ -8,17 +8,17 @@ from typing import Any, Protocol
 
 from msgspec import Raw, structs
 
-from pool.batch import Failed
-from pool.calls import Prepared, prepare
+from pool.dataset.batch import Failed
 from pool.dispatch import acquire_for, send
 from pool.errors import PoolError, ResultTypeError
-from pool.feed import WINDOW, Feed
-from pool.results import item_of, result_of
+from pool.exchange.calls import Prepared, prepare
+from pool.exchange.feed import WINDOW, Feed
+from pool.exchange.results import item_of, result_of
 from pool.slots import Slot
 from pool.supervisor import Supervisor
 from pool.telemetry.tracing import Traced
 from pool.timeouts import Deadline
-from pool.worker import Worker
+from pool.worker.worker import Worker
 
 
 class Seat(Protocol):

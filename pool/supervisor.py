@@ -19,13 +19,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from bridge.messages import Reply
+from pool.circuit.guard import guard_of, unguarded
 from pool.clock import Alarm, Clock
-from pool.codec import Codec
 from pool.config import PoolConfig
 from pool.environment import problems_of, unfit
 from pool.errors import PoolClosed, WorkerStartError
-from pool.guard import guard_of, unguarded
-from pool.inflight import Call
+from pool.exchange.codec import Codec
+from pool.exchange.inflight import Call
 from pool.launch import Launcher
 from pool.launch.descriptors import fork_count
 from pool.ledger import Fitness, Ledger
@@ -41,14 +41,14 @@ from pool.ledger.rules import (
     look_again_at,
 )
 from pool.lifecycle import PoolState, WorkerState
-from pool.memory import watch_memory
 from pool.sessions import SESSION_TTL, SessionStore
 from pool.slots import Slot
 from pool.telemetry.chronicle import Chronicle
 from pool.telemetry.gaps import Gaps
 from pool.telemetry.hub import Hub
 from pool.telemetry.tracing import Around, Traced, Tracer, Tracing, untraced
-from pool.worker import Worker
+from pool.worker.memory import watch_memory
+from pool.worker.worker import Worker
 
 _log = logging.getLogger("bridgepool")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pool.slots import Slot
-from pool.worker import Worker
+from pool.worker.worker import Worker
 
 
 class SlotWaiter:

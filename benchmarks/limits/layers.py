@@ -13,14 +13,14 @@ import msgspec
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
 from bridge.messages import Reply
 from bridge.messages.secrets import Secrets
-from pool.calls import prepare
 from pool.clock import Clock
-from pool.conversation import Conversation
-from pool.ends import PipeEnds
-from pool.inflight import Call
+from pool.exchange.calls import prepare
+from pool.exchange.conversation import Conversation
+from pool.exchange.ends import PipeEnds
+from pool.exchange.inflight import Call
+from pool.exchange.link import PipeLink
+from pool.exchange.results import result_of
 from pool.launch.descriptors import open_pipe
-from pool.link import PipeLink
-from pool.results import result_of
 
 
 class _Bridge:

@@ -2,10 +2,10 @@
 
 import click
 
-from pool.cli.doctor import doctor
-from pool.cli.map import map_lines
+from pool.cli.doctor.command import doctor
+from pool.cli.map.command import map_lines
 from pool.cli.profiles import report_command
-from pool.cli.stress import stress
+from pool.cli.stress.command import stress
 from pool.cli.top.command import top
 
 

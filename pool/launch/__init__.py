@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.messages.secrets import Secrets
-from pool.large import Memory
+from pool.exchange.large import Memory
 
 
 class Process(Protocol):

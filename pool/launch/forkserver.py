@@ -14,7 +14,8 @@ import anyio
 from bridge.messages.secrets import Secrets
 from bridge.messages.template import Unfit
 from pool.config import PoolConfig
-from pool.ends import PipeEnds
+from pool.exchange.ends import PipeEnds
+from pool.exchange.link import PipeLink
 from pool.launch import Launched
 from pool.launch.command import interpreter
 from pool.launch.descriptors import close_end, open_pipe
@@ -25,9 +26,8 @@ from pool.launch.loading import load_template, start_template
 from pool.launch.spawn import SpawnLauncher
 from pool.launch.starter import Starter
 from pool.launch.template import ForkRefused, Template, TemplateLost
-from pool.link import PipeLink
-from pool.output import Output, log_lines_of
-from pool.timings import TemplateStart
+from pool.worker.output import Output, log_lines_of
+from pool.worker.timings import TemplateStart
 
 _log = logging.getLogger("bridgepool")
 

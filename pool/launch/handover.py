@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from pool.large import Memory
+from pool.exchange.large import Memory
 from pool.launch.descriptors import close_end, open_memory
 
 

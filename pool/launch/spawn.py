@@ -12,8 +12,9 @@ import msgspec
 from bridge.messages.secrets import Secrets
 from pool.clock import move_on_after
 from pool.config import PoolConfig
-from pool.ends import PipeEnds
-from pool.large import Memory
+from pool.exchange.ends import PipeEnds
+from pool.exchange.large import Memory
+from pool.exchange.link import PipeLink
 from pool.launch import Launched
 from pool.launch.command import (
     check_command,
@@ -25,9 +26,8 @@ from pool.launch.descriptors import close_end
 from pool.launch.handover import new_memory
 from pool.launch.limits import apply_limits, limit_problems
 from pool.launch.starter import Starter
-from pool.link import PipeLink
-from pool.output import Output, log_lines_of
 from pool.quotes import excerpt
+from pool.worker.output import Output, log_lines_of
 
 
 class _CheckReport(msgspec.Struct):

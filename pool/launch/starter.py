@@ -11,7 +11,7 @@ from subprocess import Popen
 
 import anyio
 
-from pool.large import Memory
+from pool.exchange.large import Memory
 from pool.launch.command import memory_arguments
 from pool.launch.descriptors import close_end, open_pipe
 from pool.launch.lifeline import guard

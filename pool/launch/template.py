@@ -29,8 +29,8 @@ from pool.launch.control import Control
 from pool.launch.descriptors import close_end
 from pool.launch.forked import ForkedProcess, is_worker
 from pool.launch.starter import Started
-from pool.output import Output, log_lines_of
 from pool.quotes import excerpt
+from pool.worker.output import Output, log_lines_of
 
 ANSWER_WITHIN = 5.0
 """Seconds that a template has to fork, which takes milliseconds; then it is taken for stuck."""

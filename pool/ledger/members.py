@@ -6,9 +6,9 @@ from typing import Self
 
 from pool.ledger.recycling import Term
 from pool.lifecycle import WORKER, SlotState, WorkerEvent, WorkerState, advance
-from pool.postmortem import OF_ITSELF
 from pool.restarts import EARLY_LOSS
 from pool.slots import Slot
+from pool.worker.postmortem import OF_ITSELF
 
 _FAILURES = {"", "start", *OF_ITSELF}
 """Reasons of who went by itself; the empty one is not known in detail yet."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from math import inf
 
-from pool.codec import Times
+from pool.exchange.codec import Times
 from pool.profile.commands import MAX_NAME, Commands
 from pool.profile.findings import judge
 from pool.profile.kept import Kept

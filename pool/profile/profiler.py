@@ -10,8 +10,8 @@ from time import thread_time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pool.codec import Codec, Times
 from pool.errors import PoolClosed
+from pool.exchange.codec import Codec, Times
 from pool.profile.book import Book
 from pool.profile.proc import open_descriptors, usage
 from pool.profile.report import Report

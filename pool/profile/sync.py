@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from pool.loop_thread import LoopThread
 from pool.profile.profiler import Profiler
 from pool.profile.report import Report
 from pool.profile.thresholds import Thresholds
+from pool.sync.loop_thread import LoopThread
 
 
 class SyncProfiler:

@@ -43,10 +43,10 @@ from pool.telemetry.hub import Hub
 if TYPE_CHECKING:
     from pool.clock import Clock
     from pool.config import PoolConfig
-    from pool.inflight import Call
+    from pool.exchange.inflight import Call
     from pool.slots import Slot
-    from pool.timings import TemplateStart
-    from pool.worker import Worker
+    from pool.worker.timings import TemplateStart
+    from pool.worker.worker import Worker
 
 _log = logging.getLogger("bridgepool")
 

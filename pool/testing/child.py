@@ -10,13 +10,13 @@ from typing import Any, TypeVarTuple
 from bridge.frames import encode
 from bridge.messages import is_object, to_json
 from bridge.messages.secrets import Secrets
-from pool.output import log_lines_of
 from pool.testing.agenda import Agenda
 from pool.testing.inbox import Inbox
 from pool.testing.pipes import Pipe
 from pool.testing.process import ScriptedProcess, ScriptedStderr
 from pool.testing.script import Control, Request, Script
 from pool.testing.world import World
+from pool.worker.output import log_lines_of
 
 _Ts = TypeVarTuple("_Ts")
 

@@ -11,8 +11,8 @@ from random import Random
 from bridge.frames import DEFAULT_MAX_FRAME_BYTES
 from bridge.messages.secrets import Secrets
 from pool.config import StartMethod
+from pool.exchange.link import PipeLink
 from pool.launch import Launched
-from pool.link import PipeLink
 from pool.testing.child import Child
 from pool.testing.process import ScriptedEnds
 from pool.testing.script import Script

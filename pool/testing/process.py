@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from bridge.messages.secrets import Secrets
-from pool.ends import WIDE
-from pool.lines import Lines
-from pool.output import KEPT
+from pool.exchange.ends import WIDE
 from pool.testing.pipes import Pipe
+from pool.worker.lines import Lines
+from pool.worker.output import KEPT
 
 
 class ScriptedProcess:

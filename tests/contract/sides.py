@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from bridge.messages.secrets import Secrets
-from pool.ends import PipeEnds
+from pool.exchange.ends import PipeEnds
+from pool.exchange.link import PipeLink
 from pool.launch import Launched
 from pool.launch.starter import Starter
-from pool.link import PipeLink
-from pool.output import Output
 from pool.testing import Script, ScriptedLauncher
 from pool.testing.pipes import CAPACITY
+from pool.worker.output import Output
 
 LIMIT = 4 * CAPACITY
 """The largest frame from the child."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import pytest
 
 from bridge.frames import encode
-from pool.ends import WIDE
+from pool.exchange.ends import WIDE
 from pool.testing import Child, Request, Script, run
 from tests.contract.sides import LIMIT, Side, real, scripted
 

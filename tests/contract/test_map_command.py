@@ -73,7 +73,9 @@ class Files:
 def files(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Files:
-    monkeypatch.setattr("pool.cli.map.configure_logs", lambda _: None)  # it is for a whole process
+    monkeypatch.setattr(
+        "pool.cli.map.command.configure_logs", lambda _: None
+    )  # it is for a whole process
     return Files(tmp_path, capfd)
 
 

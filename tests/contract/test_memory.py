@@ -46,7 +46,7 @@ def pool_of(launcher: str = "forkserver", bridge: str = "bridge", **options: Any
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is given back sooner than a person would wait."""
-    monkeypatch.setattr("pool.thrift.LINGER", 0.02)
+    monkeypatch.setattr("pool.exchange.thrift.LINGER", 0.02)
 
 
 async def until_small(pool: WorkerPool, most: int = 0) -> None:

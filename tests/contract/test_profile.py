@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from pool import RemoteError, SyncWorkerPool, WorkerPool
-from pool.calls import prepare
 from pool.cli import main
-from pool.codec import Codec, Times
+from pool.exchange.calls import prepare
+from pool.exchange.codec import Codec, Times
+from pool.exchange.results import result_of
 from pool.profile import Report, Thresholds, as_text, from_json
 from pool.profile.proc import open_descriptors, usage
 from pool.profile.profiler import CLOSEST, pause
-from pool.results import result_of
 from pool.telemetry.events import CallFinished
 from tests.contract.pools import LAUNCHERS, make_pool
 from tests.contract.wounded_bridges import NAMES

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pool import RemoteError, RequestError
-from pool.batch import Failed
-from pool.feed import WINDOW, Feed
+from pool.dataset.batch import Failed
+from pool.exchange.feed import WINDOW, Feed
 from tests.contract.pools import make_pool
 
 

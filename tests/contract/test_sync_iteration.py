@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pytest
 
 from pool import LeaseClosed, PoolClosed, RemoteError, ResultTypeError, SyncWorkerPool
-from pool.loop_thread import LoopThread
+from pool.sync.loop_thread import LoopThread
 
 MAIN = threading.main_thread()
 

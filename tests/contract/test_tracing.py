@@ -149,7 +149,8 @@ async def test_a_stream_is_one_span(traces: Traces) -> None:
 
 
 async def test_a_batch_is_one_span(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pool.batching.TARGET", 10.0)  # also on a machine on which calls are slow
+    # Also on a machine on which calls are slow.
+    monkeypatch.setattr("pool.dataset.batching.TARGET", 10.0)
     async with (
         traced_pool(traces) as pool,
         pool.map("trace", [{}] * 40, max_in_flight=40) as results,

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from pool import ProtocolError, WorkerPool
-from pool.cli.chaos import FAULTS, Chaos, Plan
-from pool.cli.victims import Victim
+from pool.cli.stress.chaos import FAULTS, Chaos, Plan
+from pool.cli.stress.victims import Victim
 from tests.contract.pools import WAYS, make_pool, until
 
 each_launcher = pytest.mark.parametrize("launcher", WAYS)
@@ -85,8 +85,8 @@ async def test_a_worker_is_not_struck_again_before_the_fault_is_over() -> None:
 async def test_a_worker_that_is_slow_is_let_go_of_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pool.cli.chaos.SHORTEST_PAUSE", 0.01)
-    monkeypatch.setattr("pool.cli.chaos.LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr("pool.cli.stress.chaos.SHORTEST_PAUSE", 0.01)
+    monkeypatch.setattr("pool.cli.stress.chaos.LONGEST_PAUSE", 0.02)
     async with make_pool("forkserver", size=1) as pool:
         pid = (await pool.call("pid"))["pid"]
         async with chaos_of(pool, "slow").at_large():

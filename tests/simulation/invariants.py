@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pool.feed import Feed
-from pool.inflight import Call
+from pool.exchange.feed import Feed
+from pool.exchange.inflight import Call
 from pool.ledger import Ledger
 from pool.ledger.rules import decide
 from pool.lifecycle import SlotState, WorkerState
 from pool.slots import Slot
 from pool.supervisor import Supervisor
-from pool.worker import Worker
+from pool.worker.worker import Worker
 
 WINDOW = 8
 """Items of a stream that may be ahead of its reader, in a story."""

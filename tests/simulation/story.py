@@ -29,10 +29,10 @@ MEGABYTE = 1024 * 1024
 
 SCALE = {
     # As many calls in a batch, and items under way, as there are in a story.
-    "pool.batching.TARGET": 64 * TICK,
-    "pool.feed.WINDOW": WINDOW,
+    "pool.dataset.batching.TARGET": 64 * TICK,
+    "pool.exchange.feed.WINDOW": WINDOW,
     "pool.stream.WINDOW": WINDOW,
-    "pool.exchange.WINDOW": WINDOW,
+    "pool.exchange.exchange.WINDOW": WINDOW,
 }
 
 

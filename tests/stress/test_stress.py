@@ -110,7 +110,7 @@ def test_a_count_that_does_not_add_up_is_named_and_the_status_is_1() -> None:
     # An operation that is started and never comes to an end.
     lose_one = """
 from pool.cli import main
-from pool.cli.load import LoadRun
+from pool.cli.stress.load import LoadRun
 operate = LoadRun._operate
 async def lose_one(self, intended):
     if self.measured.offered != 7:

@@ -11,11 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from pool import WorkerPool
-from pool.cli.chaos import regular
-from pool.cli.load import Load
-from pool.cli.operations import RunCommand
-from pool.cli.report import figures
-from pool.cli.run import conduct
+from pool.cli.stress.chaos import regular
+from pool.cli.stress.load import Load
+from pool.cli.stress.operations import RunCommand
+from pool.cli.stress.report import figures
+from pool.cli.stress.run import conduct
 from pool.telemetry.metrics import METRICS
 from pool.telemetry.prometheus import PoolCollector
 from tests.system.conftest import program

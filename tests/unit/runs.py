@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pool.cli.measured import Footprint, Measured, Run, Toll
+from pool.cli.stress.measured import Footprint, Measured, Run, Toll
 from pool.lifecycle import PoolState
 from pool.stats import PoolStats
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pool.batching import GROWTH, MOST, TARGET, BatchSize
+from pool.dataset.batching import GROWTH, MOST, TARGET, BatchSize
 
 
 def test_it_begins_with_calls_of_their_own() -> None:

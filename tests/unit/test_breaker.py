@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pool import Breaker, errors
-from pool.breaker import CallVerdict
+from pool.circuit.breaker import CallVerdict
 
 FACTS: dict[str, Any] = {"worker": "w-1", "pid": 7, "returncode": -9}
 SUCCESS, FAILURE, NONE = CallVerdict.SUCCESS, CallVerdict.FAILURE, CallVerdict.NONE

@@ -17,8 +17,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from pool.breaker import Breaker, CallVerdict
-from pool.circuits import Circuits, Probes
+from pool.circuit.breaker import Breaker, CallVerdict
+from pool.circuit.circuits import Circuits, Probes
 from pool.errors import CircuitOpen
 
 OPEN_FOR = 8.0

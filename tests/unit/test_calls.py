@@ -21,10 +21,10 @@ from bridge.messages import (
     changes_in,
 )
 from bridge.messages.secrets import Secrets
-from pool.calls import encode_request, prepare
 from pool.errors import RemoteError, RequestError, ResultTypeError
-from pool.requests import capabilities
-from pool.results import decode_reply, result_of
+from pool.exchange.calls import encode_request, prepare
+from pool.exchange.requests import capabilities
+from pool.exchange.results import decode_reply, result_of
 from pool.sessions import NO_NEWS, News
 
 LIMIT = 1024

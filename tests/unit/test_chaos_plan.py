@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pool.cli.chaos import FAULTS, Plan, poisson, regular
+from pool.cli.stress.chaos import FAULTS, Plan, poisson, regular
 
 KINDS = list(FAULTS)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pool.breaker import Breaker, CallVerdict
-from pool.circuits import LEAST_RETRY, MAX_CIRCUITS, Circuits, Probes
+from pool.circuit.breaker import Breaker, CallVerdict
+from pool.circuit.circuits import LEAST_RETRY, MAX_CIRCUITS, Circuits, Probes
 from pool.errors import CircuitOpen
 from pool.lifecycle import CircuitState
 

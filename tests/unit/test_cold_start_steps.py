@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pool.cli.cold_start.steps import cold_start
+from pool.cli.doctor.steps import cold_start
 from pool.telemetry.events import (
     CallFinished,
     CheckoutGranted,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pool.cli.conservation import differences
-from pool.cli.measured import Footprint, Measured, Toll
+from pool.cli.stress.conservation import differences
+from pool.cli.stress.measured import Footprint, Measured, Toll
 from tests.unit.runs import adding_up, stats
 
 

@@ -13,12 +13,12 @@ from bridge.frames import FrameDecoder
 from bridge.messages import Reply
 from bridge.messages.secrets import Secrets
 from pool import BrokenWorkerError, CallTimeout, LeaseClosed, PoolError
-from pool.calls import prepare
 from pool.clock import Clock
 from pool.config import PoolConfig
-from pool.exchange import Exchange
-from pool.feed import WINDOW, Feed
-from pool.inflight import Call
+from pool.exchange.calls import prepare
+from pool.exchange.exchange import Exchange
+from pool.exchange.feed import WINDOW, Feed
+from pool.exchange.inflight import Call
 from pool.ledger.members import Member
 from pool.ledger.recycling import Term
 from pool.lifecycle import SlotEvent, SlotState

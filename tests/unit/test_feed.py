@@ -10,8 +10,8 @@ import pytest
 from msgspec import Raw
 
 from bridge.messages import Reply
-from pool.calls import prepare
-from pool.feed import Feed
+from pool.exchange.calls import prepare
+from pool.exchange.feed import Feed
 
 
 class Reader:

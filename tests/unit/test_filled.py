@@ -22,9 +22,9 @@ from bridge.messages.memory.held import Held
 from bridge.messages.memory.large import large_in, without
 from bridge.messages.secrets import Secrets
 from pool.errors import ResultTypeError
-from pool.filled import Filled, decode_filled, fill
-from pool.large import Memory
-from pool.results import decode_reply, result_of
+from pool.exchange.filled import Filled, decode_filled, fill
+from pool.exchange.large import Memory
+from pool.exchange.results import decode_reply, result_of
 
 MOST = 16 * LARGE
 DATA = os.urandom(LARGE + 1)
@@ -174,7 +174,7 @@ def test_a_reply_that_cannot_be_is_a_value_error(memory: Memory, lie: Any) -> No
 def test_arrays_are_not_taken_where_they_were_not_offered(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pool.large.types_taken", lambda: ["bytes"])
+    monkeypatch.setattr("pool.exchange.large.types_taken", lambda: ["bytes"])
     assert read(memory, DATA, bytes) == DATA
     with pytest.raises(ValueError, match="ndarray are not taken"):
         read(memory, ARRAY, Any)

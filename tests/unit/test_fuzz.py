@@ -23,12 +23,12 @@ from bridge.requests import Request
 from bridge.requests import read as read_request
 from bridge.serve import Identity, Server
 from bridge.wire import Wire
-from pool.calls import Prepared
 from pool.clock import Clock
-from pool.conversation import MAX_STRAYS, Conversation
 from pool.errors import RemoteError, ResultTypeError
-from pool.requests import capabilities
-from pool.results import decode_reply, result_of
+from pool.exchange.calls import Prepared
+from pool.exchange.conversation import MAX_STRAYS, Conversation
+from pool.exchange.requests import capabilities
+from pool.exchange.results import decode_reply, result_of
 
 # Payloads
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from bridge.messages import Reply
-from pool.calls import prepare
-from pool.inflight import Call
+from pool.exchange.calls import prepare
+from pool.exchange.inflight import Call
 
 REPLY = Reply(1, True)
 

@@ -17,9 +17,9 @@ from bridge.messages import NULL, Reply
 from bridge.messages.memory import LARGE
 from bridge.messages.memory.files import KEPT
 from bridge.messages.memory.large import Large
-from pool.calls import Prepared, encode_request, prepare
 from pool.errors import RequestError
-from pool.large import Memory, outgoing
+from pool.exchange.calls import Prepared, encode_request, prepare
+from pool.exchange.large import Memory, outgoing
 from pool.sessions import NO_NEWS
 
 LIMIT = 4 * LARGE

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.messages.secrets import HIDDEN, Secrets
-from pool.lines import MAX_LINE, Lines
+from pool.worker.lines import MAX_LINE, Lines
 
 KEY = "sk-12345678-é"
 

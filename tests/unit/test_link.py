@@ -9,9 +9,9 @@ import pytest
 
 from bridge.frames import encode
 from bridge.messages.secrets import HIDDEN, Secrets
-from pool.ends import PipeEnds
+from pool.exchange.ends import PipeEnds
+from pool.exchange.link import PipeLink
 from pool.launch.descriptors import close_end, open_pipe
-from pool.link import PipeLink
 
 FRAME = encode(b"x" * 1000)
 KEY = "sk-1234567890"

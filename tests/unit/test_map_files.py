@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from pool import BrokenWorkerError, RemoteError
-from pool.batch import Failed
-from pool.cli.mapping.contents import read_contents
-from pool.cli.mapping.dataset import Dataset, Refused, read_item
-from pool.cli.mapping.done import Done
-from pool.cli.mapping.lines import Lines, count_lines
-from pool.cli.mapping.records import Record, decode, encode, failure_of, may_be_cut_off
+from pool.cli.map.contents import read_contents
+from pool.cli.map.dataset import Dataset, Refused, read_item
+from pool.cli.map.done import Done
+from pool.cli.map.lines import Lines, count_lines
+from pool.cli.map.records import Record, decode, encode, failure_of, may_be_cut_off
+from pool.dataset.batch import Failed
 
 NUMBERS = st.lists(st.integers(0, 200))
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from pool.cli.mapping.interruption import Interrupted, Interruption
+from pool.cli.map.interruption import Interrupted, Interruption
 
 each_signal = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 from msgspec import Raw
 
-from pool.cli.map import make_pool
-from pool.cli.mapping.dataset import Dataset
-from pool.cli.mapping.done import Done
-from pool.cli.mapping.output import Output
-from pool.cli.mapping.run import Job, write_results
-from pool.mapped import Results
+from pool.cli.map.command import make_pool
+from pool.cli.map.dataset import Dataset
+from pool.cli.map.done import Done
+from pool.cli.map.output import Output
+from pool.cli.map.run import Job, write_results
+from pool.dataset.results import Results
 
 
 class Interrupted:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pool import PoolError
-from pool.batch import Failed
-from pool.mapped import Results
+from pool.dataset.batch import Failed
+from pool.dataset.results import Results
 
 ERROR = PoolError("it failed")
 

@@ -25,7 +25,7 @@ from pool import (
     ResultTypeError,
     WorkerStartError,
 )
-from pool.mapped import Results
+from pool.dataset.results import Results
 from pool.testing import (
     Child,
     Misbehaving,

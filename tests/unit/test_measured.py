@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from pool.cli import measured
-from pool.cli.measured import MAX_NAMES, Availability, Samples, count_error
+from pool.cli.stress import measured
+from pool.cli.stress.measured import MAX_NAMES, Availability, Samples, count_error
 
 
 def test_a_series_keeps_every_value_up_to_its_bound() -> None:

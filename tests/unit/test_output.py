@@ -12,7 +12,7 @@ import pytest
 
 from bridge.messages.secrets import HIDDEN, Secrets
 from pool.launch.descriptors import close_end, open_pipe
-from pool.output import KEPT, LAST_LINES, LINES_AT_ONCE, Output
+from pool.worker.output import KEPT, LAST_LINES, LINES_AT_ONCE, Output
 
 KEY = "sk-1234567890"
 MEGABYTE = 1024 * 1024

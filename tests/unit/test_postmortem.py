@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pool.errors import BrokenWorkerError, ProtocolError, WorkerStartError
-from pool.postmortem import FAULTS, OF_ITSELF, QUOTED_STDERR, Remains
+from pool.worker.postmortem import FAULTS, OF_ITSELF, QUOTED_STDERR, Remains
 
 REMAINS = Remains("w-1", 7, 1.256, -9, " the end\n", "oom", "the kernel ended it")
 OLD = "worker w-1 (pid 7, 1.26 s old) was ended by SIGKILL"

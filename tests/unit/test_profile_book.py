@@ -7,7 +7,7 @@ from math import inf
 import pytest
 from msgspec import Raw
 
-from pool.codec import Times
+from pool.exchange.codec import Times
 from pool.profile.book import MAX_STARTS
 from pool.profile.commands import MAX_COMMANDS, MAX_NAME, MAX_PHASES, OTHER
 from pool.profile.system import MAX_POINTS, MAX_SNAPSHOTS, MAX_WORKERS, Usage

@@ -8,8 +8,8 @@ import pytest
 from msgspec import Raw
 
 from bridge.messages import Reply
-from pool.calls import Prepared
-from pool.requests import (
+from pool.exchange.calls import Prepared
+from pool.exchange.requests import (
     MAX_HANDSHAKE,
     capabilities,
     catch_up,

@@ -9,8 +9,8 @@ import pytest
 
 from bridge.messages.secrets import HIDDEN
 from pool import BrokenWorkerError, ProtocolError, RemoteError
-from pool.output import KEPT
 from pool.testing import Child, Obedient, Request, ScriptedLauncher, ScriptedPool, run
+from pool.worker.output import KEPT
 
 IN_ENV, IN_OPTIONS, IN_CALL = "sk-in-env", "sk-in-options", "sk-in-a-call"
 SAID = f"{IN_ENV} {IN_OPTIONS} {IN_CALL}"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from pool.source import Source
+from pool.dataset.source import Source
 
 
 async def later(count: int, *, fails: bool = False) -> AsyncIterator[int]:

@@ -19,7 +19,7 @@ from pool import (
     RemoteError,
     ResultTypeError,
 )
-from pool.feed import WINDOW
+from pool.exchange.feed import WINDOW
 from pool.stream import Items
 from pool.testing import Control, Obedient, ScriptedLauncher, ScriptedPool, run
 from pool.testing.obedient import EVERYTHING

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pool.cli.measured import Footprint, Measured, Run, Samples, Toll
-from pool.cli.operations import read_inputs
-from pool.cli.report import as_csv, as_json, as_text, figures, milliseconds
+from pool.cli.stress.measured import Footprint, Measured, Run, Samples, Toll
+from pool.cli.stress.operations import read_inputs
+from pool.cli.stress.report import as_csv, as_json, as_text, figures, milliseconds
 from tests.unit.runs import adding_up
 
 KEYS = {

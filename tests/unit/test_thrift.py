@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from pool.clock import Clock
+from pool.exchange.thrift import LINGER, Thrift
 from pool.testing import run
-from pool.thrift import LINGER, Thrift
 
 
 def trimmed(*uses: float, closed_at: float | None = None) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pool.cli.measured import Samples
+from pool.cli.stress.measured import Samples
 from pool.cli.top.command import Screen
 from pool.cli.top.histogram import Histogram
 from pool.cli.top.nearby import Folded

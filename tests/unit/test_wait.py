@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 import pytest
 
-from pool.wait import Wait
+from pool.exchange.wait import Wait
 
 Step = Callable[[], object]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
-from pool.cli.measured import Measured, Samples
+from pool.cli.stress.measured import Measured, Samples
 from pool.cli.top.histogram import Histogram, Tally
 from pool.cli.top.reading import Metrics, Reading
 from pool.stats import PoolStats

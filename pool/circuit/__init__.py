@@ -1,0 +1,1 @@
+"""Commands that keep failing are refused for a while."""

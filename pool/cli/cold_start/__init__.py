@@ -1,1 +1,0 @@
-"""A cold start, from nothing to the first reply, step by step."""

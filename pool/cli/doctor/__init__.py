@@ -1,0 +1,1 @@
+"""`bridgepool doctor`: whether an environment can run a bridge, and what a start takes."""

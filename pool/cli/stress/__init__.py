@@ -1,0 +1,1 @@
+"""`bridgepool stress`: a load, faults, somebody who watches, and what came of it."""

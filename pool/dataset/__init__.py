@@ -1,0 +1,1 @@
+"""Calls for all items of a dataset of any length."""

@@ -1,0 +1,1 @@
+"""What goes to and fro between the pool and one child: calls, items, large values, on two pipes."""

@@ -1,0 +1,1 @@
+"""The pool for code without asyncio, from any thread."""

@@ -1,0 +1,1 @@
+"""One child from launch to reap."""
