@@ -28,12 +28,16 @@ from pool.telemetry.events import (
     CheckoutGranted,
     CheckoutShed,
     Event,
+    TemplateLoaded,
     WorkerExited,
     WorkerStarted,
 )
 
 MAX_STARTS = 200
 """Starts of workers that are kept: half of them the first ones, half the last ones."""
+
+MAX_TEMPLATES = 20
+"""Templates that are kept, the last ones: each reload makes one."""
 
 
 class Book:
@@ -55,6 +59,7 @@ class Book:
         self._exits: Counter[str] = Counter()
         self._first_starts: list[Start] = []
         self._last_starts: deque[Start] = deque(maxlen=MAX_STARTS // 2)
+        self._templates: deque[Start] = deque(maxlen=MAX_TEMPLATES)
         self._ran: set[tuple[str, str]] = set()
 
     # Told
@@ -100,6 +105,8 @@ class Book:
         match event:
             case WorkerStarted():
                 self._started(event)
+            case TemplateLoaded():
+                self._templates.append(self._loaded(event))
             case WorkerExited():
                 self._exits[event.reason] += 1
             case CheckoutShed():
@@ -121,6 +128,16 @@ class Book:
             self._first_starts.append(start)
         else:
             self._last_starts.append(start)
+
+    def _loaded(self, event: TemplateLoaded) -> Start:
+        return Start(
+            worker=event.template,
+            at=event.at - self._began,
+            launch=max(0.0, event.seconds - event.imports - event.preload - event.freeze),
+            imports=event.imports,
+            start_up=event.preload,
+            ready=event.seconds,
+        )
 
     def timed(self, times: Times) -> None:
         """Take what encoding and decoding took."""
@@ -170,6 +187,7 @@ class Book:
             start_wait=self._start_waits.distribution(),
             loop_lag=self._lags.distribution(),
             refused=dict(self._refused),
+            templates=tuple(self._templates),
             starts=tuple(chain(self._first_starts, self._last_starts)),
             workers=tuple(self._system.workers()),
             exits=dict(self._exits),

@@ -23,6 +23,7 @@ from pool.telemetry.events import (
     CheckoutGranted,
     CheckoutShed,
     Event,
+    TemplateLoaded,
     WorkerExited,
     WorkerStarted,
 )
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 KINDS: tuple[type[Event], ...] = (
     *(CallFinished, CheckoutGranted, CheckoutShed, CheckoutExpired),
-    *(WorkerStarted, WorkerExited),
+    *(TemplateLoaded, WorkerStarted, WorkerExited),
 )
 """What a profile is told of."""
 

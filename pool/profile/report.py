@@ -101,7 +101,10 @@ class Worker(Struct, frozen=True):
 
 
 class Start(Struct, frozen=True):
-    """The start of a worker, ready `at` an instant: see `WorkerStarted`."""
+    """The start of a worker, ready `at` an instant: see `WorkerStarted`.
+
+    Of a template, `launch` is the interpreter's start and `start_up` its preload.
+    """
 
     worker: str
     at: float
@@ -158,6 +161,7 @@ class Report(Struct, frozen=True, kw_only=True):
     start_wait: Distribution | None
     loop_lag: Distribution | None
     refused: dict[str, int]
+    templates: tuple[Start, ...] = ()
     starts: tuple[Start, ...]
     workers: tuple[Worker, ...]
     exits: dict[str, int]

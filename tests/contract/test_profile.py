@@ -50,7 +50,14 @@ async def test_a_profile_of_a_whole_life(launcher: str) -> None:
     assert [command.name for command in report.commands] == ["sleep", *_others(report, "sleep")]
     echo = report.command("echo")
     assert (echo.count, echo.success, echo.outcomes) == (20, 1.0, {"ok": 20})
-    assert {"queue wait", "encode", "decode", "call"} <= set(echo.durations)
+    assert set(echo.durations) == {
+        "queue wait",
+        "encode",
+        "transport",
+        "compute",
+        "decode",
+        "call",
+    }
     assert echo.durations["encode"].count == echo.durations["decode"].count == 20
     assert 0 < echo.durations["encode"].max < 1
     assert report.command("fail").outcomes == {"error": 1}
@@ -59,6 +66,8 @@ async def test_a_profile_of_a_whole_life(launcher: str) -> None:
     assert report.start_wait.count == 1
     (start,) = report.starts
     assert 0 < start.launch <= start.ready <= start.at
+    assert len(report.templates) == (launcher == "forkserver")
+    assert all(0 < template.imports < template.ready for template in report.templates)
     assert report.exits == {"drain": 1}
     (worker_seen,) = report.workers
     assert worker_seen.name == start.worker

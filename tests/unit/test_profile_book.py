@@ -8,10 +8,16 @@ import pytest
 from msgspec import Raw
 
 from pool.exchange.codec import Times
-from pool.profile.book import MAX_STARTS
+from pool.profile.book import MAX_STARTS, MAX_TEMPLATES
 from pool.profile.commands import MAX_COMMANDS, MAX_NAME, MAX_PHASES, OTHER
 from pool.profile.system import MAX_POINTS, MAX_SNAPSHOTS, MAX_WORKERS, Usage
-from pool.telemetry.events import CheckoutExpired, CheckoutGranted, CheckoutShed, WorkerExited
+from pool.telemetry.events import (
+    CheckoutExpired,
+    CheckoutGranted,
+    CheckoutShed,
+    TemplateLoaded,
+    WorkerExited,
+)
 from tests.unit.profiles import MB, book, call, report, report_of, sample, start, stats
 
 
@@ -195,3 +201,16 @@ def test_workers_are_bounded_and_those_that_live_are_kept() -> None:
     names = [worker.name for worker in report(told).workers]
     assert len(names) == MAX_WORKERS
     assert {"lives", f"w-{3 * MAX_WORKERS - 1}"} <= set(names)
+
+
+def test_templates_are_told_apart_from_workers() -> None:
+    told = book()
+    loaded = TemplateLoaded("p", 5.0, "p-template-1", 1, 1, 2.0, 1.2, 0.3, 0.1)
+    told.hear([loaded] * (MAX_TEMPLATES + 1))
+    made = report(told)
+    assert made.starts == ()
+    assert len(made.templates) == MAX_TEMPLATES
+    start = made.templates[0]
+    assert (start.worker, start.at, start.ready) == ("p-template-1", 5.0, 2.0)
+    assert (start.imports, start.start_up) == (1.2, 0.3)
+    assert start.launch == pytest.approx(0.4)

@@ -47,7 +47,7 @@ PLOTS = (
         "What each start took, part by part. Import is nothing where a template has done it.",
         starts,
         lambda report: bool(report.starts),
-        lambda report: 1.2 + 0.24 * min(TOLD, len(report.starts)),
+        lambda report: 1.2 + 0.24 * min(TOLD, len(report.templates) + len(report.starts)),
     ),
     Plot(
         "load",

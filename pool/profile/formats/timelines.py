@@ -124,7 +124,7 @@ def memory(figure: Figure, report: Report) -> None:
 
 def starts(figure: Figure, report: Report) -> None:
     axes = figure.subplots()
-    shown = report.starts[:TOLD][::-1]
+    shown = (*report.templates, *report.starts)[:TOLD][::-1]
     for row, start in enumerate(shown):
         begin = start.at - start.ready
         for seconds, (_, colour) in zip(_parts(start), PARTS, strict=True):
@@ -144,7 +144,7 @@ def starts(figure: Figure, report: Report) -> None:
     figure.legend(loc="outside upper center", ncols=4, handlelength=1, columnspacing=1.2)
 
 
-PARTS = (("launch", GREY), ("import", VIOLET), ("start-up", AMBER), ("handshake", BLUE))
+PARTS = (("launch", GREY), ("import", VIOLET), ("start-up", AMBER), ("the rest", BLUE))
 
 
 def _parts(start: Start) -> tuple[float, float, float, float]:
