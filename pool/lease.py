@@ -33,6 +33,8 @@ class Lease:
     _turns: Turns | None = None
     _over = ""
     _owns_slot = True
+    _waited: float | None
+    """What the checkout waited, until a call has told of it."""
 
     def __init__(
         self, supervisor: Supervisor, slot: Slot[Worker], leak_alarm: Alarm | None
@@ -40,6 +42,7 @@ class Lease:
         self._supervisor = supervisor
         self._slot = slot
         self._leak_alarm = leak_alarm
+        self._waited = slot.waited
 
     def __repr__(self) -> str:
         return f"<Lease of {self.name}{' (over)' if self._over else ''}>"
@@ -86,6 +89,7 @@ class Lease:
             call = None
             try:
                 call = self._running = send(supervisor, self._slot, prepared, deadline, now, Call)
+                call.waited, self._waited = self._waited, None
                 reply = await call
             finally:
                 self.end_turn(call)
@@ -133,6 +137,7 @@ class Lease:
             feed = self._running = send_stream(
                 self._supervisor, self._slot, prepared, deadline, now
             )
+            feed.waited, self._waited = self._waited, None
         finally:
             if feed is None:
                 self.end_turn(None)

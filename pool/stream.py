@@ -214,6 +214,7 @@ class PoolSeat:
         slot = await acquire_for(supervisor, prepared, deadline)
         try:
             feed = send_stream(supervisor, slot, prepared, deadline, supervisor.clock.now())
+            feed.waited = slot.waited
         except BaseException:
             supervisor.give_back(slot)
             raise

@@ -35,7 +35,7 @@ class Call(Wait[Reply]):
     allowed: float | None = None
     ends_at = 0
     seconds = 0.0
-    waited = 0.0
+    waited: float | None = None
     response_bytes = 0
     items_seen = 0
 

@@ -25,7 +25,6 @@ from pool.stats import PoolStats
 from pool.telemetry.events import (
     CallFinished,
     CheckoutExpired,
-    CheckoutGranted,
     CheckoutShed,
     Event,
     TemplateLoaded,
@@ -53,7 +52,7 @@ class Book:
         self._system = System()
         self._kept = Kept(keep)
         self._calls = 0
-        self._waits, self._start_waits, self._lags = Sketch(), Sketch(), Sketch()
+        self._lags = Sketch()
         self._lag = 0.0
         self._refused: Counter[str] = Counter()
         self._exits: Counter[str] = Counter()
@@ -67,16 +66,11 @@ class Book:
     def hear(self, events: Iterable[Event]) -> None:
         """Some events, in their order."""
         calls: list[CallFinished] = []
-        granted: list[CheckoutGranted] = []
         for event in events:
             if type(event) is CallFinished:
                 calls.append(event)
-            elif type(event) is CheckoutGranted:
-                granted.append(event)
             else:
                 self._rare(event)
-        if granted:
-            self._granted(granted)
         if calls:
             self._finished(calls)
 
@@ -90,16 +84,6 @@ class Book:
             self._commands.finished(command, of_one, self._first_ready)
             workers = {call.worker for call in of_one}
             self._ran.update((worker, command[:MAX_NAME]) for worker in workers)
-
-    def _granted(self, granted: list[CheckoutGranted]) -> None:
-        waits = [event.waited for event in granted]
-        if granted[0].at - max(waits) >= self._first_ready:
-            self._waits.add(waits)
-            return
-        in_queue = [e.waited for e in granted if e.at - e.waited >= self._first_ready]
-        for_start = [e.waited for e in granted if e.at - e.waited < self._first_ready]
-        self._waits.add(in_queue)
-        self._start_waits.add(for_start)
 
     def _rare(self, event: Event) -> None:
         match event:
@@ -178,13 +162,14 @@ class Book:
         self, now: float, pool: str, began: str, thresholds: Thresholds | None = None
     ) -> Report:
         """What is known so far."""
+        queue_wait, start_wait = self._commands.waits(self._first_ready)
         report = Report(
             pool=pool,
             began=began,
             seconds=now - self._began,
             commands=tuple(self._commands.reports(self._first_ready)),
-            queue_wait=self._waits.distribution(),
-            start_wait=self._start_waits.distribution(),
+            queue_wait=queue_wait.distribution(),
+            start_wait=start_wait.distribution(),
             loop_lag=self._lags.distribution(),
             refused=dict(self._refused),
             templates=tuple(self._templates),

@@ -100,11 +100,23 @@ class Commands:
 
     def reports(self, first_ready: float) -> Iterator[Command]:
         """What is known of each, those first that took the most time."""
+        self._count_all(first_ready)
+        reports = [tally.report(name) for name, tally in self._tallies.items()]
+        return iter(sorted(reports, key=_time_taken, reverse=True))
+
+    def waits(self, first_ready: float) -> tuple[Sketch, Sketch]:
+        """What calls of all commands waited: in the queue, and for the first worker."""
+        self._count_all(first_ready)
+        queue, start = Sketch(), Sketch()
+        for tally in self._tallies.values():
+            queue.merge(tally.wait)
+            start.merge(tally.start_wait)
+        return queue, start
+
+    def _count_all(self, first_ready: float) -> None:
         for tally in self._tallies.values():
             if tally.waiting:
                 self._count(tally, first_ready)
-        reports = [tally.report(name) for name, tally in self._tallies.items()]
-        return iter(sorted(reports, key=_time_taken, reverse=True))
 
 
 def _time_taken(command: Command) -> float:
@@ -121,7 +133,8 @@ class Tally:
         self.outcomes: Counter[str] = Counter()
         self.items = self.request_bytes = self.response_bytes = 0
         self.peak_memory = 0
-        self.wait, self.encode, self.transport = Sketch(), Sketch(), Sketch()
+        self.wait, self.start_wait = Sketch(), Sketch()
+        self.encode, self.transport = Sketch(), Sketch()
         self.compute, self.decode, self.call = Sketch(), Sketch(), Sketch()
         self.phases: dict[str, Sketch] = {}
 
@@ -140,17 +153,16 @@ class Tally:
         self._computed([(call.seconds, call.compute) for call in single], 1)
 
     def _waited(self, calls: Sequence[CallFinished], first_ready: float) -> None:
-        if not calls:
+        waits = [wait for call in calls if (wait := call.waited) is not None]
+        if not waits:
             return
-        waits = [call.waited for call in calls]
         longest = max([call.seconds for call in calls]) + max(waits)
-        if calls[0].at - longest < first_ready:
-            waits = [
-                call.waited
-                for call in calls
-                if not call.waited or call.at - call.seconds - call.waited >= first_ready
-            ]
-        self.wait.add(waits)
+        if calls[0].at - longest >= first_ready:
+            self.wait.add(waits)
+            return
+        asked = [(c.at - c.seconds - c.waited, c.waited) for c in calls if c.waited is not None]
+        self.wait.add([wait for at, wait in asked if not wait or at >= first_ready])
+        self.start_wait.add([wait for at, wait in asked if wait and at < first_ready])
 
     def _computed(self, calls: Sequence[tuple[float, float | None]], weight: int) -> None:
         known = [pair for pair in calls if pair[1] is not None]

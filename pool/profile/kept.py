@@ -53,7 +53,7 @@ def _call(call: CallFinished, began: float) -> Call:
         worker=call.worker,
         command=call.command[:MAX_NAME],
         outcome=call.outcome,
-        waited=call.waited,
+        waited=call.waited or 0.0,
         seconds=call.seconds,
         compute=call.compute,
         request_bytes=call.request_bytes,

@@ -20,7 +20,6 @@ from pool.stats import PoolStats
 from pool.telemetry.events import (
     CallFinished,
     CheckoutExpired,
-    CheckoutGranted,
     CheckoutShed,
     Event,
     TemplateLoaded,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from pool.pool import WorkerPool
 
 KINDS: tuple[type[Event], ...] = (
-    *(CallFinished, CheckoutGranted, CheckoutShed, CheckoutExpired),
+    *(CallFinished, CheckoutShed, CheckoutExpired),
     *(TemplateLoaded, WorkerStarted, WorkerExited),
 )
 """What a profile is told of."""

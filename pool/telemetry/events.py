@@ -220,7 +220,8 @@ class LeaseLeaked(Event, frozen=True, gc=False):
 class CallFinished(Event, frozen=True, gc=False):
     """A call, or a batch of `calls`, has ended for its caller.
 
-    `waited` is what a `pool.call` waited for its slot, `seconds` is from the moment in
+    `waited` is how long its checkout waited for a slot, None for all but the first call
+    on a lease. `seconds` is from the moment in
     which the request was written until the reply was read, `compute` the part of it
     that the command itself took; None where the bridge does not tell. `phases` is
     JSON of an object: the seconds of each of the command's own phases. `items` of a
@@ -233,7 +234,7 @@ class CallFinished(Event, frozen=True, gc=False):
     worker: str
     command: str
     outcome: str
-    waited: float
+    waited: float | None
     seconds: float
     compute: float | None
     request_bytes: int

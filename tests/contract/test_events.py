@@ -98,7 +98,9 @@ async def test_a_call_and_its_checkout() -> None:
         async with pool.checkout() as worker:
             with pytest.raises(RemoteError):
                 await worker.call("no such", {})
-    first, second = of(heard, CallFinished)
+            await worker.call("echo", {})
+    first, second, third = of(heard, CallFinished)
+    assert (first.waited, second.waited, third.waited) == (0.0, 0.0, None)
     assert (first.command, first.outcome, first.calls) == ("echo", "ok", 1)
     assert first.request_bytes == len('{"text":"a"}')
     assert first.response_bytes > first.request_bytes

@@ -13,7 +13,6 @@ from pool.profile.commands import MAX_COMMANDS, MAX_NAME, MAX_PHASES, OTHER
 from pool.profile.system import MAX_POINTS, MAX_SNAPSHOTS, MAX_WORKERS, Usage
 from pool.telemetry.events import (
     CheckoutExpired,
-    CheckoutGranted,
     CheckoutShed,
     TemplateLoaded,
     WorkerExited,
@@ -76,7 +75,6 @@ def test_phases_that_make_no_sense(told: bytes) -> None:
 def test_the_wait_for_the_first_worker_is_told_apart() -> None:
     told = book(first_ready=inf)
     told.hear([start(at=5.0)])
-    told.hear([CheckoutGranted("p", 5.0, "w-1", 3.0), CheckoutGranted("p", 9.0, "w-1", 0.25)])
     told.hear([call(at=6.0, seconds=1.0, waited=3.0), call(at=10.0, seconds=0.5, waited=0.25)])
     found = report(told)
     assert found.start_wait is not None
@@ -85,6 +83,14 @@ def test_the_wait_for_the_first_worker_is_told_apart() -> None:
     assert (found.queue_wait.count, found.queue_wait.max) == (1, 0.25)
     wait = found.commands[0].durations["queue wait"]
     assert (wait.count, wait.max) == (1, 0.25)
+
+
+def test_further_calls_on_a_lease_have_not_waited() -> None:
+    found = report_of(call(waited=0.5), call(waited=None), call("other", waited=None))
+    assert found.queue_wait is not None
+    assert (found.queue_wait.count, found.queue_wait.min) == (1, 0.5)
+    assert "queue wait" not in found.command("other").durations
+    assert found.last[0].waited == 0.0
 
 
 def test_who_was_refused_and_who_left() -> None:

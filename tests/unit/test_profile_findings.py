@@ -7,7 +7,7 @@ import pytest
 from pool.profile import Finding, Report, Thresholds, Verdict, judge
 from pool.profile.findings import ADVICE, find
 from pool.profile.thresholds import severity
-from pool.telemetry.events import CallFinished, CheckoutGranted
+from pool.telemetry.events import CallFinished
 from tests.unit.profiles import MB, book, call, report, report_of, sample, start
 
 
@@ -37,7 +37,7 @@ def ten_commands(slow: float) -> list[CallFinished]:
 def test_a_bridge_that_is_well_has_no_finding() -> None:
     told = book()
     told.hear([start(ready=0.4), *ten_commands(0.012)])
-    told.hear([CheckoutGranted("p", 9.0, "w-1", 0.01)] * 50)
+    told.hear([call("slow", seconds=0.01, waited=0.01)] * 50)
     for at in range(40):
         sample(told, float(at), 50 * MB, calls=at)
     assert report(told).findings == ()
@@ -106,14 +106,14 @@ def test_a_command_that_was_hardly_called_is_not_judged() -> None:
 )
 def test_queueing(waited: float, word: str) -> None:
     told = book()
-    told.hear([*[call()] * 20, *[CheckoutGranted("p", 9.0, "w-1", waited)] * 20])
+    told.hear([call(waited=waited)] * 20)
     found = only(report(told))
     assert (found.kind, found.subject, found.severity) == ("queueing", "checkouts", word)
 
 
 def test_waiting_for_no_longer_than_a_call_takes_is_no_queueing() -> None:
     told = book()
-    told.hear([*[call(seconds=0.9)] * 20, *[CheckoutGranted("p", 9.0, "w-1", 0.8)] * 20])
+    told.hear([call(seconds=0.9, waited=0.8)] * 20)
     assert report(told).findings == ()
 
 
