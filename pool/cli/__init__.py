@@ -2,11 +2,12 @@
 
 import click
 
-from pool.cli.doctor.command import doctor
+# Not by their own names, which are those of the folders here.
+from pool.cli.doctor.command import doctor as doctor_command
 from pool.cli.map.command import map_lines
 from pool.cli.profiles import report_command
-from pool.cli.stress.command import stress
-from pool.cli.top.command import top
+from pool.cli.stress.command import stress as stress_command
+from pool.cli.top.command import top as top_command
 
 
 @click.group()
@@ -15,8 +16,8 @@ def main() -> None:
     """Run Python models in supervised subprocesses."""
 
 
-main.add_command(stress)
-main.add_command(doctor)
+main.add_command(stress_command)
+main.add_command(doctor_command)
 main.add_command(map_lines)
 main.add_command(report_command)
-main.add_command(top)
+main.add_command(top_command)

@@ -85,7 +85,8 @@ async def test_a_worker_that_leaks_is_replaced(method: str) -> None:
         while pool.stats().worker_exits == {}:
             await pool.call("leak", {"megabytes": 10})
         stats = await until(pool, lambda stats: stats.total == 1 and stats.idle == 1)
-        assert stats.worker_exits == {"recycled_memory": 1}
+        # A busy machine takes a while to end it: the next one may have been filled meanwhile.
+        assert stats.worker_exits.keys() == {"recycled_memory"}
         assert stats.workers[0].name != worker
 
 
