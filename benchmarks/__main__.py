@@ -21,12 +21,12 @@ BENCHMARKS: dict[str, Callable[..., None]] = {
         name: partial(report.run, name)
         for name in (
             *("echo", "layers", "throughput", "concurrent", "map", "stream"),
-            *("payload", "kills", "offered", "dspy"),
+            *("payload", "kills", "offered", "dspy", "telemetry"),
         )
     },
 }
 VERSIONS = ["bridgepool", "dspy", "litellm", "msgspec", "anyio"]
-VERSIONS += ["loky", "mpire", "pebble", "trio-parallel", "uvloop"]
+VERSIONS += ["loky", "mpire", "pebble", "trio-parallel", "uvloop", "prometheus-client", "ddsketch"]
 
 INTRODUCTION = """\
 # Results

@@ -21,7 +21,7 @@ from tests.contract.openai_server import OpenAIServer
 OURS = ["bridgepool forkserver", "bridgepool spawn"]
 PEERS = ["ProcessPoolExecutor forkserver", "ProcessPoolExecutor spawn", "loky"]
 SPARE = "bridgepool forkserver, 1 spare"
-REPEATS = {"bare": 3, "dspy, local LM": 3, "dspy": 3, "dspy+litellm": 2}
+REPEATS = {"bare": 3, "dspy, local LM": 2, "dspy": 2, "dspy+litellm": 1}
 LIMIT = 120.0
 """Seconds after which a sample is given up; a contender that hangs is reported as such."""
 
@@ -47,7 +47,7 @@ def plan(*, quick: bool) -> list[Sample]:
         one_round += [Sample("ready", contender, workload) for contender in [*OURS, *PEERS]]
         one_round += [Sample("scenario", contender, workload) for contender in OURS]
         samples += one_round * (1 if quick else repeats)
-    many, few = (20, 5) if quick else (200, 10)
+    many, few = (20, 5) if quick else (200, 5)
     for workload in ("bare", "dspy, local LM, 50 ms"):
         fast = ["bridgepool forkserver", SPARE]
         samples += [Sample("gap", contender, workload, kills=many) for contender in fast]
