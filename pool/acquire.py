@@ -98,8 +98,11 @@ async def wait_for_slot(
     """Return a lent slot where none is idle now; raises as `acquire` does."""
     began = supervisor.clock.now()
     try:
-        with supervisor.waiting(traced):
+        if supervisor.waiting is None:
             slot = await _wait(supervisor, deadline, began)
+        else:
+            with supervisor.waiting(traced):
+                slot = await _wait(supervisor, deadline, began)
     except BaseException as error:
         supervisor.counters.checkouts[_outcome(error)] += 1
         raise

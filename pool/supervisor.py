@@ -46,7 +46,7 @@ from pool.slots import Slot
 from pool.telemetry.chronicle import Chronicle
 from pool.telemetry.gaps import Gaps
 from pool.telemetry.hub import Hub
-from pool.telemetry.tracing import Around, Traced, Tracer, Tracing, untraced
+from pool.telemetry.tracing import Around, Traced, Tracer, Tracing
 from pool.worker.memory import watch_memory
 from pool.worker.worker import Worker
 
@@ -145,14 +145,14 @@ class Supervisor:
     def trace(self, tracer: Tracer | None) -> None:
         """Have the tracer told of calls and of waits from here on; None is nobody.
 
-        `guarding` is what each call is made in, `guarding_many` each batch, `waiting`
-        each wait for a slot.
+        `guarding` is what each call is made in, `guarding_many` each batch, `waiting`,
+        if it is there, each wait for a slot.
         """
         one = self.guard or unguarded
         many = self.guard.around_many if self.guard else unguarded
         self.guarding: Around = one
         self.guarding_many: Around = many
-        self.waiting: Callable[[Traced | None], AbstractContextManager[None]] = untraced
+        self.waiting: Callable[[Traced | None], AbstractContextManager[None]] | None = None
         if tracer is not None:
             tracing = Tracing(self.config.pool_name, tracer)
             self.guarding, self.guarding_many = tracing.around(one), tracing.around(many)

@@ -154,9 +154,13 @@ def request_frame(
     Raises `FrameTooLarge`.
     """
     args = prepared.args
-    is_long = len(args) > LONG
-    has_more = prepared.credit is not None or prepared.traced is not None
-    if not is_long or has_more or news is not NO_NEWS or memory is not NULL:
+    if (
+        len(args) <= LONG
+        or news is not NO_NEWS
+        or prepared.credit is not None
+        or prepared.traced is not None
+        or memory is not NULL
+    ):
         payload = encode_request(call_id, prepared, news, memory)
         return (encode(payload, max_frame_bytes),)
     empty = encode_request(call_id, structs.replace(prepared, args=b""), news)

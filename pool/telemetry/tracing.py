@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from bridge.messages import NULL
 from bridge.messages.trace import write_trace
 
 _log = logging.getLogger("bridgepool")
-
-_UNTRACED = nullcontext()
 
 
 class Span(Protocol):
@@ -130,8 +128,3 @@ class Tracing:
 
 def _span_of(traced: Traced | None) -> CallSpan | None:
     return None if traced is None else traced.span
-
-
-def untraced(within: Traced | None) -> AbstractContextManager[None]:
-    """What waits are done in where there is no tracer."""
-    return _UNTRACED
