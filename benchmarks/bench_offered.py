@@ -18,7 +18,7 @@ from benchmarks.running import Answers, Sample, by_contender
 
 SIZE = 8
 PAUSE = 0.05
-ROUNDS = 2
+ROUNDS = 1
 CONTENDERS = [
     "bridgepool, checkout",
     "bridgepool, 2 workers, 500 on each",

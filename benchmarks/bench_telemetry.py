@@ -23,8 +23,8 @@ from pool import WorkerPool
 
 CONTENDER = "bridgepool, call"
 SIZE = 8
-ROUNDS = 2
-"""Processes; the slices of each are many."""
+ROUNDS = 1
+"""Processes; its slices are many."""
 
 NOBODY = "nobody"
 
@@ -103,7 +103,7 @@ def _against(
 
 
 def plan(*, quick: bool) -> list[Sample]:
-    settings = (("seconds", 0.2 if quick else 0.6), ("rounds", 4 if quick else 12))
+    settings = (("seconds", 0.2 if quick else 0.6), ("rounds", 4 if quick else 16))
     return [Sample("bench_telemetry", CONTENDER, settings, deadline=120.0)]
 
 
