@@ -63,7 +63,7 @@ class Profiler:
             print(as_text(profile.report()))
 
     Used on the pool's event loop. Its memory is bounded however long it goes on: see
-    `pool.profile.book`. A call takes the parent some 4 us more meanwhile.
+    `pool.profile.book`. A call takes the parent 4 to 7 us more meanwhile.
     """
 
     def __init__(
