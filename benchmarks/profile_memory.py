@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from pool.profile.book import Book
 from pool.profile.proc import usage
-from pool.telemetry.events import CallFinished, CheckoutGranted, Event
+from pool.telemetry.events import CallFinished, Event
 
 CALLS = 10_000_000
 BATCH = 1_000
@@ -26,14 +26,13 @@ PHASES = 60
 
 
 def batch(random: Random, at: float) -> list[Event]:
-    """One checkout and one call each, a twentieth of them with phases."""
+    """Calls, a twentieth of them with phases."""
     events: list[Event] = []
     for place in range(BATCH):
         seconds = random.lognormvariate(-6, 2)
         command = f"command {int(random.expovariate(0.05)) % COMMANDS}"
         phases = _phases(random, seconds) if place % 20 == 0 else None
         sizes = (random.randrange(10_000), random.randrange(10_000))
-        events.append(CheckoutGranted("p", at, "w-1", seconds / 10))
         events.append(
             CallFinished(
                 *("p", at, f"w-{place % 8}", command, "ok", seconds / 10, seconds, seconds / 2),
