@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -64,6 +65,12 @@ class Terminal:
             seconds = 0.0
 
 
+def _take_terminal() -> None:
+    """In the child: Ctrl-C comes from this terminal, and is heard though these tests ignore it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def terminal(
     *arguments: str, stdout: int | None = None, no_color: bool = False
@@ -82,7 +89,7 @@ def terminal(
         env=variables,
         # So that Ctrl-C is a signal to it, and to nobody else.
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_take_terminal,
     )
     try:
         yield Terminal(process, master, slave)
