@@ -287,7 +287,7 @@ async def test_each_wound_is_found_and_nothing_else(
 
 def test_stress_writes_a_profile_and_report_shows_it(tmp_path: Path) -> None:
     old, new = tmp_path / "old.json", tmp_path / "new.json"
-    for path, seconds in ((old, 0.001), (new, 0.02)):
+    for path, seconds in ((old, 0.001), (new, 0.05)):
         inputs = tmp_path / "inputs.jsonl"
         inputs.write_text(f'{{"seconds": {seconds}}}')
         done = run(
@@ -297,8 +297,9 @@ def test_stress_writes_a_profile_and_report_shows_it(tmp_path: Path) -> None:
         )
         assert "30 successful" in done
     assert "30 calls of 1 commands" in run("report", old, "--format", "line")
-    assert "call P95" in run("report", old, new, status=1)
-    assert "\nBetter\n" in f"\n{run('report', new, old)}"
+    # Other figures may be better or worse by chance, on a busy machine.
+    assert "sleep  call P50" in run("report", old, new, status=1).partition("Better")[0]
+    assert "sleep  call P50" in run("report", new, old, status=None).partition("Better")[2]
     page = tmp_path / "new.html"
     assert run("report", new, "--output", page) == ""
     assert page.read_text().startswith("<!DOCTYPE html>")
@@ -313,10 +314,10 @@ def test_files_that_are_no_profiles(tmp_path: Path) -> None:
     assert "no folder" in run("stress", "--profile", tmp_path / "no" / "run.json", status=2)
 
 
-def run(*arguments: object, status: int = 0) -> str:
-    """The command `bridgepool`, in this process."""
+def run(*arguments: object, status: int | None = 0) -> str:
+    """The command `bridgepool`, in this process; its status does not matter if that is None."""
     done = CliRunner().invoke(main, [*map(str, arguments)])
-    assert done.exit_code == status, done.output
+    assert status is None or done.exit_code == status, done.output
     return done.output
 
 
