@@ -103,7 +103,7 @@ def _against(
 
 
 def plan(*, quick: bool) -> list[Sample]:
-    settings = (("seconds", 0.2 if quick else 0.6), ("rounds", 4 if quick else 16))
+    settings = (("seconds", 0.2 if quick else 1.0), ("rounds", 4 if quick else 16))
     return [Sample("bench_telemetry", CONTENDER, settings, deadline=120.0)]
 
 

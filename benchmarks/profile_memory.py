@@ -18,6 +18,7 @@ from msgspec import Raw
 from pool.profile.book import Book
 from pool.profile.proc import usage
 from pool.telemetry.events import CallFinished, Event
+from pool.telemetry.tables import CallsFinished
 
 CALLS = 10_000_000
 BATCH = 1_000
@@ -26,8 +27,8 @@ PHASES = 60
 
 
 def batch(random: Random, at: float) -> list[Event]:
-    """Calls, a twentieth of them with phases."""
-    events: list[Event] = []
+    """A table of calls, a twentieth of them with phases."""
+    events = []
     for place in range(BATCH):
         seconds = random.lognormvariate(-6, 2)
         command = f"command {int(random.expovariate(0.05)) % COMMANDS}"
@@ -40,7 +41,7 @@ def batch(random: Random, at: float) -> list[Event]:
                 phases=phases,
             )
         )
-    return events
+    return [CallsFinished.from_events(events)]
 
 
 def _phases(random: Random, seconds: float) -> Raw:

@@ -121,11 +121,11 @@ async def _spend(
     call = None
     try:
         call = send(supervisor, slot, prepared, deadline, now, make)
-        call.waited = slot.waited
+        call.waited, call.is_alone = slot.waited, True
         return await call
     finally:
         if call is None or not call.given_up:
-            supervisor.give_back(slot)
+            supervisor.end_checkout(slot, was_alone=call is not None)
 
 
 def send(

@@ -157,7 +157,7 @@ class Lease:
         if self._running is not None and self._slot.worker.calls.end(self._running):
             self._lose_slot(why)
         elif self._owns_slot:
-            self._supervisor.give_back(self._slot)
+            self._supervisor.end_checkout(self._slot)
             self._lose_slot(why)
 
     def _lose_slot(self, why: str) -> None:

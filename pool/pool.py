@@ -77,7 +77,7 @@ class WorkerPool:
     ) -> None:
         self._config = PoolConfig(bridge=bridge, argv=argv, **options)  # type: ignore[arg-type]
         self._random = Random()
-        self._hub = Hub()
+        self._hub = Hub(self.name)
         self._tracer: Tracer | None = None
         self._codec = Codec()
         self._supervisor: Supervisor | None = None

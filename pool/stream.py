@@ -216,7 +216,7 @@ class PoolSeat:
             feed = send_stream(supervisor, slot, prepared, deadline, supervisor.clock.now())
             feed.waited = slot.waited
         except BaseException:
-            supervisor.give_back(slot)
+            supervisor.end_checkout(slot)
             raise
         self._slot = slot
         return slot, feed
@@ -224,4 +224,4 @@ class PoolSeat:
     def end(self, feed: Feed) -> None:
         """Give the slot back, unless it belongs to its worker now."""
         if self._slot is not None and not feed.given_up:
-            self._supervisor.give_back(self._slot)
+            self._supervisor.end_checkout(self._slot)

@@ -63,6 +63,7 @@ class Supervisor:
         self.clock = Clock()
         self.ledger: Ledger[Worker] = Ledger(config, random)
         self.hub = hub
+        self._calls, self._checkouts = hub.calls, hub.checkouts
         self.codec = codec
         self.chronicle = Chronicle(config, self.clock, hub, launcher.secrets)
         self.counters = self.chronicle.counters
@@ -286,12 +287,16 @@ class Supervisor:
 
     # Slots and calls
 
+    def end_checkout(self, slot: Slot[Worker], *, was_alone: bool = False) -> None:
+        """Take the slot of a checkout back; it was for one call alone, or for any number."""
+        checkouts = self._checkouts
+        if checkouts.are_wanted and (checkouts.one_by_one or not was_alone):
+            self.chronicle.returned(slot, self.clock.now(), was_alone=was_alone)
+        self.give_back(slot)
+
     def give_back(self, slot: Slot[Worker]) -> None:
-        """End of a checkout, by its one owner. A slot whose call was given up has none."""
-        now = self.clock.now()
-        if self.hub.returned:
-            self.chronicle.returned(slot, now)
-        self.ledger.give_back(slot, now)
+        """Take a slot from its one owner. One whose call was given up has none."""
+        self.ledger.give_back(slot, self.clock.now())
         if self.ledger.is_unsettled:
             self.settle()
 
@@ -382,14 +387,14 @@ class Supervisor:
         call.seconds = now - call.sent_at
         if call.is_typical:
             self.ledger.times.called(call.prepared.command, call.seconds)
-        if self.hub.calls:
+        if self._calls.are_wanted:
             self.chronicle.call_finished(worker, call, reply, outcome, now)
         if self.ledger.is_unsettled:
             self.settle()
 
     def call_ended(self, worker: Worker, call: Call, outcome: str) -> None:
         self.counters.calls[outcome] += call.prepared.size or 1
-        if self.hub.calls:
+        if self._calls.are_wanted:
             self.chronicle.call_finished(worker, call, None, outcome, self.now())
         if call.given_up:
             self.chronicle.call_abandoned(worker, call, outcome)

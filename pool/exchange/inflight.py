@@ -22,8 +22,9 @@ class Call(Wait[Reply]):
     the instant at which it was written, `allowed` the seconds it may take, `until`
     the instant at which somebody has to look after it if it is still unanswered.
     `seconds` is how long the reply took, and `waited` how long its checkout did,
-    if that was for it alone; `response_bytes` is the size of its reply, and
-    `items_seen` counts what came ahead of that. It is `given_up` when its caller
+    if it is the first one of that, `is_alone` whether it is the only one.
+    `response_bytes` is the size of its reply, and `items_seen` counts what came ahead
+    of that. It is `given_up` when its caller
     is gone and a late reply is still waited for.
     """
 
@@ -36,6 +37,7 @@ class Call(Wait[Reply]):
     ends_at = 0
     seconds = 0.0
     waited: float | None = None
+    is_alone = False
     response_bytes = 0
     items_seen = 0
 

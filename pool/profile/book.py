@@ -8,7 +8,7 @@ orders of magnitude; 3 MB or so for ten commands and ten workers.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from math import inf
@@ -23,7 +23,6 @@ from pool.profile.system import System, Usage
 from pool.profile.thresholds import Thresholds
 from pool.stats import PoolStats
 from pool.telemetry.events import (
-    CallFinished,
     CheckoutExpired,
     CheckoutShed,
     Event,
@@ -31,6 +30,7 @@ from pool.telemetry.events import (
     WorkerExited,
     WorkerStarted,
 )
+from pool.telemetry.tables import CallsFinished
 
 MAX_STARTS = 200
 """Starts of workers that are kept: half of them the first ones, half the last ones."""
@@ -65,28 +65,13 @@ class Book:
 
     def hear(self, events: Iterable[Event]) -> None:
         """Some events, in their order."""
-        calls: list[CallFinished] = []
         for event in events:
-            if type(event) is CallFinished:
-                calls.append(event)
-            else:
-                self._rare(event)
-        if calls:
-            self._finished(calls)
+            self._hear(event)
 
-    def _finished(self, calls: list[CallFinished]) -> None:
-        self._calls += len(calls)
-        self._kept.finished(calls)
-        by_command = defaultdict(list)
-        for call in calls:
-            by_command[call.command].append(call)
-        for command, of_one in by_command.items():
-            self._commands.finished(command, of_one, self._first_ready)
-            workers = {call.worker for call in of_one}
-            self._ran.update((worker, command[:MAX_NAME]) for worker in workers)
-
-    def _rare(self, event: Event) -> None:
+    def _hear(self, event: Event) -> None:
         match event:
+            case CallsFinished():
+                self._finished(event)
             case WorkerStarted():
                 self._started(event)
             case TemplateLoaded():
@@ -97,6 +82,14 @@ class Book:
                 self._refused["shed"] += 1
             case CheckoutExpired():
                 self._refused["timeout"] += 1
+
+    def _finished(self, calls: CallsFinished) -> None:
+        self._calls += len(calls)
+        self._kept.finished(calls)
+        for (command,), of_one in calls.by("command").items():
+            self._commands.finished(command, of_one, self._first_ready)
+            workers = set(of_one.workers)
+            self._ran.update((worker, command[:MAX_NAME]) for worker in workers)
 
     def _started(self, event: WorkerStarted) -> None:
         self._first_ready = min(self._first_ready, event.at)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from operator import sub
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from pool.profile.report import Command, Distribution
 from pool.profile.sketch import Sketch
-from pool.telemetry.events import CallFinished
+from pool.telemetry.tables import CallsFinished
 
 MAX_COMMANDS = 100
 """Commands that are told apart; calls of others are counted together as `OTHER`."""
@@ -66,25 +68,26 @@ class Commands:
             tally = self._tallies.setdefault(name, Tally())
         return tally
 
-    def finished(self, name: str, calls: Sequence[CallFinished], first_ready: float) -> None:
+    def finished(self, name: str, calls: CallsFinished, first_ready: float) -> None:
         """Some calls of a command have ended, in the order of the list.
 
         Those asked for before `first_ready` waited for the first worker. They are counted
         when there are `MANY`: together a call costs one microsecond or two, alone ten.
         """
         tally = self.tally(name)
-        tally.waiting += calls
-        tally.held += sum([len(memoryview(c.phases)) for c in calls if c.phases is not None])
-        if len(tally.waiting) >= MANY or tally.held > MAX_HELD:
+        tally.waiting += calls.cells
+        tally.held += sum([len(memoryview(raw)) for raw in calls.phases if raw is not None])
+        if len(tally.waiting) >= MANY * calls.width() or tally.held > MAX_HELD:
             self._count(tally, first_ready)
 
     def _count(self, tally: Tally, first_ready: float) -> None:
-        calls, tally.waiting, tally.held = tally.waiting, [], 0
+        calls = CallsFinished.from_cells("", tally.waiting)
+        tally.waiting, tally.held = [], 0
         tally.finished(calls, first_ready)
         by_phase = defaultdict(list)
-        for call in calls:
-            if call.phases is not None:
-                for phase, seconds in phases_of(call.phases).items():
+        for raw in calls.phases:
+            if raw is not None:
+                for phase, seconds in phases_of(raw).items():
                     by_phase[phase].append(seconds)
         for phase, durations in by_phase.items():
             self._phase(tally.phases, phase).add(durations)
@@ -128,7 +131,8 @@ class Tally:
     """The calls of one command."""
 
     def __init__(self) -> None:
-        self.waiting: list[CallFinished] = []
+        self.waiting: list[Any] = []
+        """Cells of `CallsFinished` that are not counted yet, with `held` bytes of phases."""
         self.held = 0
         self.outcomes: Counter[str] = Counter()
         self.items = self.request_bytes = self.response_bytes = 0
@@ -138,49 +142,60 @@ class Tally:
         self.compute, self.decode, self.call = Sketch(), Sketch(), Sketch()
         self.phases: dict[str, Sketch] = {}
 
-    def finished(self, calls: Sequence[CallFinished], first_ready: float) -> None:
-        """A column after the other: that takes half as long as a call after the other."""
-        self.request_bytes += sum([call.request_bytes for call in calls])
-        self.response_bytes += sum([call.response_bytes for call in calls])
-        if any(call.items for call in calls):
-            self.items += sum(call.items for call in calls)
-        single = [call for call in calls if call.calls == 1]
-        if len(single) < len(calls):
-            self._batches([call for call in calls if call.calls != 1])
-        self.outcomes.update([call.outcome for call in single])
-        self.call.add([call.seconds for call in single])
-        self._waited(single, first_ready)
-        self._computed([(call.seconds, call.compute) for call in single], 1)
+    def finished(self, calls: CallsFinished, first_ready: float) -> None:
+        """Some of its calls have ended."""
+        self.request_bytes += sum(calls.request_bytes)
+        self.response_bytes += sum(calls.response_bytes)
+        self.items += sum(calls.items)
+        for (size,), alike in calls.by("calls").items():
+            if size == 1:
+                self._single(alike, first_ready)
+            else:
+                self._batches(alike, size)
 
-    def _waited(self, calls: Sequence[CallFinished], first_ready: float) -> None:
-        waits = [wait for call in calls if (wait := call.waited) is not None]
+    def _single(self, calls: CallsFinished, first_ready: float) -> None:
+        self.outcomes.update(calls.outcomes)
+        seconds = calls.seconds
+        self.call.add(seconds)
+        self._computed(seconds, calls.computes, 1)
+        waits = [wait for wait in calls.waits if wait is not None]
         if not waits:
             return
-        longest = max([call.seconds for call in calls]) + max(waits)
-        if calls[0].at - longest >= first_ready:
+        if calls.instants[0] - max(seconds) - max(waits) >= first_ready:
             self.wait.add(waits)
-            return
-        asked = [(c.at - c.seconds - c.waited, c.waited) for c in calls if c.waited is not None]
+        else:
+            self._waited(calls, first_ready)
+
+    def _waited(self, calls: CallsFinished, first_ready: float) -> None:
+        """Some were asked for before a worker was ready: those waited for its start."""
+        rows = zip(calls.instants, calls.seconds, calls.waits, strict=True)
+        asked = [(at - seconds - wait, wait) for at, seconds, wait in rows if wait is not None]
         self.wait.add([wait for at, wait in asked if not wait or at >= first_ready])
         self.start_wait.add([wait for at, wait in asked if wait and at < first_ready])
 
-    def _computed(self, calls: Sequence[tuple[float, float | None]], weight: int) -> None:
-        known = [pair for pair in calls if pair[1] is not None]
-        if known:
-            # What is more than the whole call cannot be: clocks differ, or a bridge tells tales.
-            computes = [min(compute, seconds) for seconds, compute in known if compute is not None]
-            self.compute.add(computes, weight)
-            others = zip(known, computes, strict=True)
-            self.transport.add([pair[0] - compute for pair, compute in others], weight)
+    def _computed(
+        self, seconds: Sequence[float], computes: Sequence[float | None], weight: int
+    ) -> None:
+        """Tell apart what of these seconds was the command's own, where the bridge tells it."""
+        if None in computes:
+            seconds = [s for s, own in zip(seconds, computes, strict=True) if own is not None]
+        own = [compute for compute in computes if compute is not None]
+        rest = list(map(sub, seconds, own))
+        if rest and min(rest) < 0:
+            # More than the whole call cannot be: clocks differ, or a bridge tells tales.
+            own = list(map(min, own, seconds))
+            rest = list(map(sub, seconds, own))
+        self.compute.add(own, weight)
+        self.transport.add(rest, weight)
 
-    def _batches(self, batches: Sequence[CallFinished]) -> None:
+    def _batches(self, batches: CallsFinished, size: int) -> None:
         """Each call of a batch counts with its share of what the batch took."""
-        for batch in batches:
-            n = batch.calls
-            self.outcomes[batch.outcome] += n
-            self.call.add([batch.seconds / n], n)
-            compute = None if batch.compute is None else batch.compute / n
-            self._computed([(batch.seconds / n, compute)], n)
+        for outcome, times in Counter(batches.outcomes).items():
+            self.outcomes[outcome] += times * size
+        seconds = [whole / size for whole in batches.seconds]
+        computes = [None if whole is None else whole / size for whole in batches.computes]
+        self.call.add(seconds, size)
+        self._computed(seconds, computes, size)
 
     def report(self, name: str) -> Command:
         count = self.outcomes.total()

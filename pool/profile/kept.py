@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
 from heapq import nlargest
+from operator import attrgetter
+from typing import Any
 
 from pool.profile.commands import MAX_NAME, phases_of
 from pool.profile.report import Call
 from pool.telemetry.events import CallFinished
-
-
-def _seconds(call: CallFinished) -> float:
-    return call.seconds
+from pool.telemetry.tables import CallsFinished
 
 
 class Kept:
@@ -20,27 +17,33 @@ class Kept:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._last: deque[CallFinished] = deque(maxlen=most)
+        self._last: list[Any] = []
+        """Cells of a `CallsFinished`."""
         self._slowest: list[CallFinished] = []
         self._floor = 0.0
         """Seconds that a call has to take to be among the slowest."""
 
-    def finished(self, calls: Sequence[CallFinished]) -> None:
+    def finished(self, calls: CallsFinished) -> None:
         """Some calls have ended."""
         if not self._most:
             return
-        self._last.extend(calls[-self._most :])
-        floor = self._floor
-        slow = [call for call in calls if call.seconds > floor]
-        if not slow:
+        cells = self._most * calls.width()
+        self._last = (self._last + calls.cells[-cells:])[-cells:]
+        durations, floor = calls.seconds, self._floor
+        if max(durations) <= floor:
             return
-        self._slowest = nlargest(self._most, self._slowest + slow, key=_seconds)
+        slow = [row for row, seconds in enumerate(durations) if seconds > floor]
+        slowest = self._slowest + [calls.event(row) for row in slow]
+        self._slowest = nlargest(self._most, slowest, key=attrgetter("seconds"))
         if len(self._slowest) == self._most:
             self._floor = self._slowest[-1].seconds
 
     def last(self, began: float) -> tuple[Call, ...]:
         """The last calls, the latest first."""
-        return tuple(_call(call, began) for call in reversed(self._last))
+        if not self._last:
+            return ()
+        calls = CallsFinished.from_cells("", self._last)
+        return tuple(_call(calls.event(row), began) for row in reversed(range(len(calls))))
 
     def slowest(self, began: float) -> tuple[Call, ...]:
         """The slowest calls, the slowest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from math import ceil, inf, log
@@ -26,7 +27,8 @@ LONGEST = 1e7
 """Seconds above which a duration is not believed (115 days)."""
 
 _MAPPING: Any = LogarithmicMapping(ACCURACY)
-_PER_E = 1 / log(_MAPPING.gamma)
+_BASE: float = _MAPPING.gamma
+_PER_E = 1 / log(_BASE)
 _LEAST = 1e-9
 """Seconds below which a duration is none."""
 
@@ -47,27 +49,28 @@ class Sketch:
         """Add durations of which each counts `weight` times.
 
         Those of one bin go in together, and not before there are many bins: adding one
-        by one takes ten times as long.
+        by one takes twenty times as long.
         """
-        if not values:
+        ordered = sorted(values)
+        if not ordered:
             return
-        least, most = min(values), max(values)
-        if least < 0 or most > LONGEST:
-            self.add([value for value in values if 0 <= value <= LONGEST], weight)
+        if ordered[0] < 0 or ordered[-1] > LONGEST:
+            self.add([value for value in ordered if 0 <= value <= LONGEST], weight)
             return
-        self.count += weight * len(values)
-        self._total += weight * sum(values)
-        self._least, self._most = min(least, self._least), max(most, self._most)
-        keys = [ceil(log(value) * _PER_E) for value in values if value > _LEAST]
-        if weight == 1:
-            self._pending.update(keys)
-        else:
-            for key in keys:
-                self._pending[key] += weight
-        zeros = len(values) - len(keys)
+        self.count += weight * len(ordered)
+        self._total += weight * sum(ordered)
+        self._least, self._most = min(ordered[0], self._least), max(ordered[-1], self._most)
+        zeros = bisect_right(ordered, _LEAST)
         if zeros:
             self._bins.add(0.0, weight * zeros)
-        if len(self._pending) > MAX_PENDING:
+        pending, begin, end = self._pending, zeros, len(ordered)
+        while begin < end:
+            key = ceil(log(ordered[begin]) * _PER_E)
+            # One at least: the bound of its bin may be rounded to less than it is.
+            after = bisect_right(ordered, _BASE**key, begin + 1)
+            pending[key] += weight * (after - begin)
+            begin = after
+        if len(pending) > MAX_PENDING:
             self._settle()
 
     def _settle(self) -> None:

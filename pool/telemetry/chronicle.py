@@ -15,11 +15,9 @@ from bridge.messages.secrets import Secrets
 from pool.stats import Counters
 from pool.telemetry.events import (
     CallAbandoned,
-    CallFinished,
     CallRetried,
     CheckoutExpired,
     CheckoutGranted,
-    CheckoutReturned,
     CheckoutShed,
     CircuitClosed,
     CircuitOpened,
@@ -68,7 +66,7 @@ class Chronicle:
         self._name = config.pool_name
         self._config = config
         self._now = clock.now
-        self._note = hub.note  # what is noted is noted in each call
+        self._note, self._calls = hub.note, hub.calls  # in each call
         self._secrets = secrets
 
     # The pool
@@ -188,10 +186,18 @@ class Chronicle:
         """A slot is lent. Only if `hub.granted`."""
         self._note(CheckoutGranted(self._name, now, slot.worker.name, slot.waited))
 
-    def returned(self, slot: Slot[Worker], now: float) -> None:
-        """A checkout is over: its slot is given back, or abandoned. Only if `hub.returned`."""
-        held = now - slot.lent_at
-        self._note(CheckoutReturned(self._name, now, slot.worker.name, slot.waited, held))
+    def returned(self, slot: Slot[Worker], now: float, *, was_alone: bool) -> None:
+        """A checkout is over: its slot is given back, or abandoned; a call that `was_alone` on it
+        has told of that.
+
+        Only if `hub.checkouts.are_wanted`.
+        """
+        row = (now, slot.worker.name, slot.waited, now - slot.lent_at)
+        checkouts = self.hub.checkouts
+        if not was_alone:
+            checkouts.add(row)
+        elif checkouts.one_by_one:
+            checkouts.note(row)
 
     def shed(self, waiting: int, retry_after: float) -> None:
         if self.hub.wants(CheckoutShed):
@@ -220,34 +226,40 @@ class Chronicle:
     def call_finished(
         self, worker: Worker, call: Call, reply: Reply | None, outcome: str, now: float
     ) -> None:
-        """A call has ended for its caller. Only if `hub.calls`."""
+        """A call has ended for its caller. Only if `hub.calls.are_wanted`."""
         prepared = call.prepared
         size = len(prepared.args)
         if prepared.large:
             size += sum(value.size for value in prepared.large)
         compute = phases = None
         if reply is not None:
-            if reply.raw_compute is not NULL:
-                compute = _seconds(reply.raw_compute)
+            try:
+                compute = _decode_seconds(reply.raw_compute)
+            except ValueError:
+                compute = None  # a foreign bridge means something else by it
             if reply.phases is not NULL:
                 phases = self._phases(reply.phases)
-        self._note(
-            CallFinished(
-                self._name,
-                now,
-                worker.name,
-                prepared.command,
-                outcome,
-                call.waited,
-                now - call.sent_at,
-                compute,
-                size,
-                call.response_bytes,
-                prepared.size or 1,
-                call.items_seen,
-                phases,
-            )
+        # Without a call of `add`: each call comes through here.
+        rows = self._calls
+        if not rows:
+            rows.begin()
+        rows += (
+            now,
+            worker.name,
+            prepared.command,
+            outcome,
+            call.waited,
+            now - call.sent_at,
+            compute,
+            size,
+            call.response_bytes,
+            prepared.size or 1,
+            call.items_seen,
+            phases,
+            call.is_alone,
         )
+        if rows.one_by_one:
+            rows.note(rows[-rows.width :])
 
     def _phases(self, raw: Raw) -> Raw | None:
         """What a bridge says of its phases, if it is that: their names are shown to people."""
@@ -259,8 +271,8 @@ class Chronicle:
     def call_abandoned(self, worker: Worker, call: Call, outcome: str) -> None:
         command, now = call.prepared.command, self._now()
         self.hub.tell(CallAbandoned(self._name, now, worker.name, command, outcome))
-        if self.hub.returned and call.slot is not None:
-            self.returned(call.slot, now)
+        if self.hub.checkouts.are_wanted and call.slot is not None:
+            self.returned(call.slot, now, was_alone=call.is_alone)
 
     def retried(self, command: str, lost: int, reason: str) -> None:
         self.counters.retries += 1
@@ -286,14 +298,5 @@ class Chronicle:
         self.hub.tell(CircuitClosed(self._name, self._now(), command))
 
 
-_decode_seconds = msgspec.json.Decoder(float).decode
+_decode_seconds = msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0)] | None).decode
 _decode_phases = msgspec.json.Decoder(dict[str, Annotated[float, msgspec.Meta(ge=0)]]).decode
-
-
-def _seconds(raw: Raw) -> float | None:
-    """A foreign bridge may mean something else by the name."""
-    try:
-        seconds = _decode_seconds(raw)
-    except ValueError:
-        return None
-    return seconds if seconds >= 0 else None

@@ -223,7 +223,8 @@ class CallFinished(Event, frozen=True, gc=False):
     `waited` is how long its checkout waited for a slot, None for all but the first call
     on a lease. `seconds` is from the moment in
     which the request was written until the reply was read, `compute` the part of it
-    that the command itself took; None where the bridge does not tell. `phases` is
+    that the command itself took; None where the bridge does not tell. `is_alone` is
+    whether its checkout was for it alone, and as long. `phases` is
     JSON of an object: the seconds of each of the command's own phases. `items` of a
     stream came before its end.
     """
@@ -242,6 +243,7 @@ class CallFinished(Event, frozen=True, gc=False):
     calls: int = 1
     items: int = 0
     phases: Raw | None = None
+    is_alone: bool = False
 
 
 class CallAbandoned(Event, frozen=True, gc=False):

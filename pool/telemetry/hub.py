@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pool.telemetry.events import (
-    RARE,
-    CallFinished,
-    CheckoutGranted,
-    CheckoutReturned,
-    Event,
-)
+from pool.telemetry.events import RARE, CheckoutGranted, Event
+from pool.telemetry.tables import CallsFinished, CheckoutsReturned, Rows, Table
 
 _log = logging.getLogger("bridgepool")
 
@@ -27,15 +22,17 @@ MANY = 1024
 
 
 class Hub:
-    """The events of one pool. Nothing is made, kept or told of a kind that nobody listens to.
+    """The events of the pool of this name. Nothing is made, kept or told that nobody listens to.
 
     Events are told between the steps of the pool, never within one: a listener may
-    use the pool. `calls`, `granted` and `returned` are whether somebody listens to
-    those kinds, which would cost something in each call.
+    use the pool. `calls` and `checkouts` are those of which there are tables, `granted`
+    is whether somebody listens to that: these would cost something in each call.
     """
 
-    def __init__(self) -> None:
-        self.calls = self.granted = self.returned = False
+    def __init__(self, pool: str) -> None:
+        self.calls = Rows(CallsFinished, pool, self.note, self._tell_later)
+        self.checkouts = Rows(CheckoutsReturned, pool, self.note, self._tell_later)
+        self.granted = False
         self._listeners: dict[Listener, frozenset[type[Event]]] = {}
         self._wanted: frozenset[type[Event]] = frozenset()
         self._waiting: list[Event] = []
@@ -57,9 +54,9 @@ class Hub:
 
     def _see_what_is_wanted(self) -> None:
         self._wanted = frozenset().union(*self._listeners.values())
-        self.calls = CallFinished in self._wanted
         self.granted = CheckoutGranted in self._wanted
-        self.returned = CheckoutReturned in self._wanted
+        for rows in (self.calls, self.checkouts):
+            rows.see_what_is_wanted(self._wanted)
 
     def wants(self, kind: type[Event]) -> bool:
         """Whether anybody listens to events of a kind."""
@@ -71,22 +68,25 @@ class Hub:
         """Something has happened that does not happen often."""
         if type(event) in self._wanted:
             self._waiting.append(event)
-            self._tell_soon(0.0)
+            self._tell_soon()
 
     def note(self, event: Event) -> None:
         """Something has happened that happens all the time, and that somebody listens to."""
         waiting = self._waiting
         waiting.append(event)
         if self._telling is None:
-            self._tell_soon(DELAY)
+            self._tell_later()
         elif len(waiting) == MANY:
-            self._tell_soon(0.0)
+            self._tell_soon()
 
-    def _tell_soon(self, delay: float) -> None:
-        loop = asyncio.get_running_loop()
+    def _tell_later(self) -> None:
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(DELAY, self.flush)
+
+    def _tell_soon(self) -> None:
         if self._telling is not None:
             self._telling.cancel()
-        self._telling = loop.call_later(delay, self.flush) if delay else loop.call_soon(self.flush)
+        self._telling = asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
         """Tell what has happened, now."""
@@ -94,9 +94,16 @@ class Hub:
             self._telling.cancel()
             self._telling = None
         events, self._waiting = self._waiting, []
+        events += self._tables()
         if events:
             for listener, kinds in list(self._listeners.items()):
                 self._tell_one(listener, kinds, events)
+
+    def _tables(self) -> Iterator[Table]:
+        for rows in (self.calls, self.checkouts):
+            table = rows.take()
+            if table is not None:
+                yield table
 
     def _tell_one(
         self, listener: Listener, kinds: frozenset[type[Event]], events: list[Event]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
+from itertools import compress
 from typing import Any
 
 from pool.telemetry.events import (
-    CallFinished,
     CallRetried,
-    CheckoutReturned,
     Event,
     PingAnswered,
     PoolClosed,
@@ -19,9 +18,10 @@ from pool.telemetry.events import (
     WorkerStarted,
 )
 from pool.telemetry.histograms import DURATIONS, SIZES, Histogram
+from pool.telemetry.tables import CallsFinished, CheckoutsReturned
 
 KINDS: tuple[type[Event], ...] = (
-    *(CallFinished, CheckoutReturned),
+    *(CallsFinished, CheckoutsReturned),
     *(CallRetried, PingAnswered, WorkerReplaced, WorkerStarted, PoolOpened, PoolClosed),
 )
 """The events that are added up."""
@@ -56,8 +56,7 @@ class Commands:
 class Tally:
     """Counts and histograms, by the labels of their metrics.
 
-    Events are taken column by column, a quarter of a microsecond for each: one at a
-    time they would cost several. `is_open` is whether the pool is, for who measures then.
+    `is_open` is whether the pool is, for who measures then.
     """
 
     def __init__(self, commands: int | Collection[str], *, is_open: bool) -> None:
@@ -82,31 +81,39 @@ class Tally:
         by_kind: dict[type[Event], list[Any]] = defaultdict(list)
         for event in events:
             by_kind[type(event)].append(event)
-        self._add_calls(by_kind.pop(CallFinished, []))
-        self._add_checkouts(by_kind.pop(CheckoutReturned, []))
+        for calls in by_kind.pop(CallsFinished, ()):
+            self._add_calls(calls)
+        for checkouts in by_kind.pop(CheckoutsReturned, ()):
+            self.waits.add(checkouts.waits)
+            self.held.add(checkouts.held)
         if by_kind:
             self._add_rare(by_kind)
 
-    def _add_calls(self, calls: list[CallFinished]) -> None:
-        for (command, outcome), alike in _groups(calls):
+    def _add_calls(self, calls: CallsFinished) -> None:
+        for (command, outcome), alike in calls.by("command", "outcome").items():
             self._add_alike(self._commands.label(command), outcome, alike)
 
-    def _add_alike(self, command: str, outcome: str, calls: list[CallFinished]) -> None:
-        self.calls[command, outcome] += sum([call.calls for call in calls])
-        self.durations[command, outcome].add([call.seconds for call in calls])
-        self.request_bytes[command].add([call.request_bytes for call in calls])
+    def _add_alike(self, command: str, outcome: str, calls: CallsFinished) -> None:
+        self.calls[command, outcome] += sum(calls.calls)
+        seconds = calls.seconds
+        self._add_checkouts(seconds, calls)
+        self.durations[command, outcome].add(seconds)
+        self.request_bytes[command].add(calls.request_bytes)
         # What ended without a reply had no size of one.
-        if sizes := [size for call in calls if (size := call.response_bytes)]:
+        if sizes := [size for size in calls.response_bytes if size]:
             self.response_bytes[command].add(sizes)
-        if items := sum([call.items for call in calls]):
+        if items := sum(calls.items):
             self.items[command] += items
-        if compute := [spent for call in calls if (spent := call.compute) is not None]:
-            self.compute[command].add(compute)
+        if computes := [spent for spent in calls.computes if spent is not None]:
+            self.compute[command].add(computes)
 
-    def _add_checkouts(self, checkouts: list[CheckoutReturned]) -> None:
-        if checkouts:
-            self.waits.add([checkout.waited for checkout in checkouts])
-            self.held.add([checkout.held for checkout in checkouts])
+    def _add_checkouts(self, seconds: list[float], calls: CallsFinished) -> None:
+        """Those that were for one call each, and took these seconds."""
+        are_alone = calls.are_alone
+        if not all(are_alone):
+            seconds = list(compress(seconds, are_alone))
+        self.held.add(seconds)
+        self.waits.add([wait for wait in compress(calls.waits, are_alone) if wait is not None])
 
     def _add_rare(self, by_kind: dict[type[Event], list[Any]]) -> None:
         self.is_open = (self.is_open or PoolOpened in by_kind) and PoolClosed not in by_kind
@@ -118,19 +125,3 @@ class Tally:
         # A worker of a template imports nothing itself.
         self.starts["import"].add([event.imports for event in started if event.imports])
         self.starts["ready"].add([event.ready for event in started])
-
-
-def _groups(
-    calls: list[CallFinished],
-) -> Iterable[tuple[tuple[str, str], list[CallFinished]]]:
-    """The calls by command and outcome: mostly there is one of each."""
-    if not calls:
-        return ()
-    commands = {call.command for call in calls}
-    outcomes = {call.outcome for call in calls}
-    if len(commands) == len(outcomes) == 1:
-        return (((commands.pop(), outcomes.pop()), calls),)
-    groups: dict[tuple[str, str], list[CallFinished]] = defaultdict(list)
-    for call in calls:
-        groups[call.command, call.outcome].append(call)
-    return groups.items()

@@ -14,7 +14,8 @@ from pool.profile.book import Book
 from pool.profile.system import Usage
 from pool.profile.thresholds import Thresholds
 from pool.stats import PoolStats, WorkerStats
-from pool.telemetry.events import CallFinished, WorkerStarted
+from pool.telemetry.events import CallFinished, Event, WorkerStarted
+from tests.unit.tables import in_tables
 
 BEGAN = "2026-01-01T00:00:00+00:00"
 MB = 1024 * 1024
@@ -48,8 +49,15 @@ def stats(calls: int = 0, workers: Iterable[str] = ("w-1",), **fields: int) -> P
     )
 
 
+class TabledBook(Book):
+    """Is told of single calls as well."""
+
+    def hear(self, events: Iterable[Event]) -> None:
+        super().hear(in_tables(events))
+
+
 def book(keep: int = 10, first_ready: float = 0.0) -> Book:
-    return Book(0.0, keep, first_ready)
+    return TabledBook(0.0, keep, first_ready)
 
 
 def sample(book: Book, at: float, resident: float, calls: int = 0, cpu: float = 0.0) -> None:

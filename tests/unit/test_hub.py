@@ -13,12 +13,14 @@ from pool.telemetry.events import (
     FREQUENT,
     RARE,
     CheckoutGranted,
+    CheckoutReturned,
     Event,
     PoolClosed,
     PoolRecovered,
     ReplyLate,
 )
 from pool.telemetry.hub import DELAY, MANY, Hub
+from pool.telemetry.tables import CallsFinished, CheckoutsReturned
 
 
 class Heard(list[Event]):
@@ -47,7 +49,7 @@ async def turn() -> None:
 
 
 async def test_a_rare_event_is_told_in_the_next_turn() -> None:
-    hub, heard = Hub(), Heard()
+    hub, heard = Hub("p"), Heard()
     hub.listen(heard)
     hub.tell(closed())
     assert heard == []
@@ -56,7 +58,7 @@ async def test_a_rare_event_is_told_in_the_next_turn() -> None:
 
 
 async def test_a_frequent_one_waits_for_others() -> None:
-    hub, heard = Hub(), Heard()
+    hub, heard = Hub("p"), Heard()
     hub.listen(heard, FREQUENT)
     began = asyncio.get_running_loop().time()
     hub.note(granted(1))
@@ -69,7 +71,7 @@ async def test_a_frequent_one_waits_for_others() -> None:
 
 
 async def test_many_do_not_wait() -> None:
-    hub, heard = Hub(), Heard()
+    hub, heard = Hub("p"), Heard()
     hub.listen(heard, FREQUENT)
     for at in range(MANY):
         hub.note(granted(at))
@@ -78,7 +80,7 @@ async def test_many_do_not_wait() -> None:
 
 
 async def test_all_are_told_in_their_order() -> None:
-    hub, heard = Hub(), Heard()
+    hub, heard = Hub("p"), Heard()
     hub.listen(heard, EVENTS)
     hub.note(granted(1))
     hub.tell(closed(2))
@@ -88,7 +90,7 @@ async def test_all_are_told_in_their_order() -> None:
 
 
 async def test_each_is_told_of_its_kinds_alone() -> None:
-    hub, late, all_ = Hub(), Heard(), Heard()
+    hub, late, all_ = Hub("p"), Heard(), Heard()
     hub.listen(late, [ReplyLate])
     hub.listen(all_)
     hub.tell(closed())
@@ -100,7 +102,7 @@ async def test_each_is_told_of_its_kinds_alone() -> None:
 
 
 async def test_nothing_is_kept_that_nobody_wants() -> None:
-    hub = Hub()
+    hub = Hub("p")
     hub.tell(closed())
     heard = Heard()
     hub.listen(heard, [PoolRecovered])
@@ -111,17 +113,66 @@ async def test_nothing_is_kept_that_nobody_wants() -> None:
     assert hub.wants(PoolRecovered)
 
 
+def wanted(hub: Hub) -> tuple[bool, bool, bool]:
+    return hub.calls.are_wanted, hub.checkouts.are_wanted, hub.granted
+
+
 async def test_it_is_known_who_wants_what_comes_with_each_call() -> None:
-    hub, heard = Hub(), Heard()
-    assert (hub.calls, hub.granted, hub.returned) == (False, False, False)
+    hub, heard = Hub("p"), Heard()
+    assert wanted(hub) == (False, False, False)
     hub.listen(heard, FREQUENT)
-    assert (hub.calls, hub.granted, hub.returned) == (True, True, True)
+    assert wanted(hub) == (True, True, True)
     hub.leave(heard)
-    assert (hub.calls, hub.granted, hub.returned) == (False, False, False)
+    assert wanted(hub) == (False, False, False)
+    hub.listen(heard, [CallsFinished])
+    assert wanted(hub) == (True, False, False)
+
+
+def add(hub: Hub, *instants: float) -> None:
+    for at in instants:
+        hub.checkouts.add((at, "p-1", 0.5, at))
+
+
+async def test_a_table_is_told_after_all_else_that_happened_meanwhile() -> None:
+    hub, heard = Hub("p"), Heard()
+    hub.listen(heard, [CheckoutsReturned, PoolClosed])
+    add(hub, 1, 2)
+    hub.tell(closed(3))
+    add(hub, 4)
+    await turn()
+    assert [event.name for event in heard] == ["pool.closed", "checkouts.returned"]
+    table = heard[1]
+    assert isinstance(table, CheckoutsReturned)
+    assert (table.pool, table.at, table.held) == ("p", 4, [1, 2, 4])
+    hub.flush()
+    assert len(heard) == 2
+
+
+async def test_a_table_is_told_without_anything_else() -> None:
+    hub, heard = Hub("p"), Heard()
+    hub.listen(heard, [CheckoutsReturned])
+    began = asyncio.get_running_loop().time()
+    add(hub, 1)
+    while not heard:
+        await turn()
+    assert asyncio.get_running_loop().time() - began >= DELAY * 0.9
+
+
+async def test_the_same_is_told_one_by_one_and_in_tables() -> None:
+    hub, single, tabled = Hub("p"), Heard(), Heard()
+    hub.listen(single, [CheckoutReturned])
+    add(hub, 1)
+    hub.listen(tabled, [CheckoutsReturned])
+    add(hub, 2, 3)
+    hub.flush()
+    assert single == [CheckoutReturned("p", at, "p-1", 0.5, at) for at in (1, 2, 3)]
+    (table,) = tabled
+    assert isinstance(table, CheckoutsReturned)
+    assert [table.event(row) for row in range(len(table))] == single[1:]
 
 
 async def test_who_leaves_is_told_what_happened_before() -> None:
-    hub, heard = Hub(), Heard()
+    hub, heard = Hub("p"), Heard()
     hub.listen(heard)
     hub.tell(closed(1))
     hub.leave(heard)
@@ -131,7 +182,7 @@ async def test_who_leaves_is_told_what_happened_before() -> None:
 
 
 async def test_who_comes_is_told_nothing_that_happened_before() -> None:
-    hub, first, second = Hub(), Heard(), Heard()
+    hub, first, second = Hub("p"), Heard(), Heard()
     hub.listen(first)
     hub.tell(closed(1))
     hub.listen(second)
@@ -146,7 +197,7 @@ async def test_who_fails_is_told_no_more_and_the_others_are(
     def fails(events: Sequence[Event]) -> None:
         raise OSError("no disk")
 
-    hub, heard = Hub(), Heard()
+    hub, heard = Hub("p"), Heard()
     hub.listen(fails, EVENTS)
     hub.listen(heard)
     with caplog.at_level(logging.ERROR, "bridgepool"):
@@ -157,11 +208,11 @@ async def test_who_fails_is_told_no_more_and_the_others_are(
     assert len(heard) == 2
     assert len(caplog.records) == 1
     assert "no disk" in caplog.text
-    assert not hub.calls
+    assert not hub.calls.are_wanted
 
 
 async def test_a_listener_may_cause_events_and_leave() -> None:
-    hub, heard = Hub(), Heard()
+    hub, heard = Hub("p"), Heard()
 
     def echo(events: Sequence[Event]) -> None:
         hub.leave(echo)

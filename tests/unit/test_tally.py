@@ -16,6 +16,7 @@ from pool.telemetry.events import (
     WorkerStarted,
 )
 from pool.telemetry.tally import KINDS, OTHER, Commands, Tally
+from tests.unit.tables import in_tables
 
 
 def call(command: str = "ask", outcome: str = "ok", **known: Any) -> CallFinished:
@@ -31,7 +32,7 @@ def call(command: str = "ask", outcome: str = "ok", **known: Any) -> CallFinishe
 
 def tally_of(*events: Event, commands: Any = 50) -> Tally:
     tally = Tally(commands, is_open=False)
-    tally.add(events)
+    tally.add(in_tables(events))
     return tally
 
 
@@ -51,7 +52,7 @@ def test_one_portion_or_many_make_no_difference() -> None:
     events = [call(seconds=n / 10, request_bytes=n) for n in range(20)]
     whole, parts = tally_of(*events), tally_of()
     for event in events:
-        parts.add([event])
+        parts.add(in_tables([event]))
     assert whole.calls == parts.calls
     for histograms in ("durations", "request_bytes", "response_bytes"):
         one, other = getattr(whole, histograms), getattr(parts, histograms)
@@ -67,6 +68,15 @@ def test_what_is_not_told_is_not_counted() -> None:
     assert tally.request_bytes["ask"].count == 2
     assert tally.items == {"ask": 3}
     assert tally_of(call()).items == {}
+
+
+def test_a_call_that_had_its_checkout_alone_tells_of_that() -> None:
+    calls = [call(seconds=0.5, waited=0.25, is_alone=True), call(seconds=9.0, waited=9.0)]
+    tally = tally_of(*calls, call(seconds=9.0, waited=None))
+    assert [(found.count, found.sum) for found in (tally.waits, tally.held)] == [
+        (1, 0.25),
+        (1, 0.5),
+    ]
 
 
 def test_checkouts_and_what_is_rare() -> None:
@@ -90,7 +100,7 @@ def test_whether_the_pool_is_open() -> None:
     portions = ([opened], [call()], [PingAnswered("p", 0.0, "p-1", 0.001)], [closed], [call()])
     seen = []
     for portion in portions:
-        tally.add(portion)
+        tally.add(in_tables(portion))
         seen.append(tally.is_open)
     assert seen == [True, True, True, False, False]
     assert not tally_of(opened, closed).is_open
