@@ -9,6 +9,7 @@ from pool.lifecycle import PoolState
 from pool.telemetry.metrics import METRICS, Picture, readings
 from pool.telemetry.tally import OTHER, Tally
 from tests.unit.runs import stats
+from tests.unit.tables import in_tables
 from tests.unit.test_tally import call
 
 
@@ -19,7 +20,7 @@ def read(tally: Tally | None = None, picture: Any = None, **known: Any) -> dict[
 
 def test_each_metric_but_the_info_is_read_and_none_that_is_not_there() -> None:
     tally = Tally(50, is_open=True)
-    tally.add([call(compute=0.1, items=1)])
+    tally.add(in_tables([call(compute=0.1, items=1)]))
     picture = Picture(stats(calls={"ok": 1}), tally, {0: 1}, {0: 1.0})
     found = {name for name, *_ in read(picture=picture)}
     assert found == {metric.name for metric in METRICS} - {"info"}
@@ -50,7 +51,7 @@ def test_gauges() -> None:
 
 def test_calls_of_which_no_event_told_are_counted_as_others() -> None:
     tally = Tally(50, is_open=True)
-    tally.add([call(), call(outcome="timeout")])
+    tally.add(in_tables([call(), call(outcome="timeout")]))
     found = read(tally, calls={"ok": 1, "timeout": 4, "circuit_open": 2})
     calls = {key[1:]: value for key, value in found.items() if key[0] == "calls" and value}
     assert calls == {
