@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Raw
 
 from pool.profile.book import Book
-from pool.profile.proc import usage
 from pool.telemetry.events import CallFinished, Event
 from pool.telemetry.tables import CallsFinished
+from pool.usage import own_usage
 
 CALLS = 10_000_000
 BATCH = 1_000
@@ -64,9 +64,7 @@ def feed(book: Book, calls: int, random: Random, at: float = 0.0) -> float:
 def held() -> int:
     """Bytes that this process has resident."""
     gc.collect()
-    own = usage()
-    assert own is not None
-    return own.resident
+    return own_usage().resident
 
 
 def main() -> None:

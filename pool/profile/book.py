@@ -19,7 +19,7 @@ from pool.profile.findings import judge
 from pool.profile.kept import Kept
 from pool.profile.report import Report, Start
 from pool.profile.sketch import Sketch
-from pool.profile.system import System, Usage
+from pool.profile.system import System
 from pool.profile.thresholds import Thresholds
 from pool.stats import PoolStats
 from pool.telemetry.events import (
@@ -31,6 +31,7 @@ from pool.telemetry.events import (
     WorkerStarted,
 )
 from pool.telemetry.tables import CallsFinished
+from pool.usage import Usage
 
 MAX_STARTS = 200
 """Starts of workers that are kept: half of them the first ones, half the last ones."""

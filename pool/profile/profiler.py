@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 from pool.errors import PoolClosed
 from pool.exchange.codec import Codec, Times
 from pool.profile.book import Book
-from pool.profile.proc import open_descriptors, usage
 from pool.profile.report import Report
 from pool.profile.thresholds import Thresholds
 from pool.stats import PoolStats
@@ -26,7 +25,9 @@ from pool.telemetry.events import (
     WorkerStarted,
 )
 from pool.telemetry.hub import Hub
+from pool.telemetry.lag import LagWatch
 from pool.telemetry.tables import CallsFinished
+from pool.usage import open_descriptors, own_usage, usage_of
 
 if TYPE_CHECKING:
     from pool.pool import WorkerPool
@@ -37,11 +38,9 @@ KINDS: tuple[type[Event], ...] = (
 )
 """What a profile is told of."""
 
-BEAT = 0.05
-"""Seconds between looks at how late the event loop is."""
-
-CLOSEST = 0.02
-"""Seconds between snapshots in the beginning, when much happens."""
+BEAT = 0.02
+"""Seconds between looks at how late the event loop is, and between snapshots in the beginning, when
+much happens."""
 
 SHARE = 0.01
 """Of the event loop's time that snapshots may take: many workers are looked at less often."""
@@ -49,7 +48,7 @@ SHARE = 0.01
 
 def pause(elapsed: float, cost: float, interval: float) -> float:
     """Seconds until the next snapshot, where the last one took `cost` after so much time."""
-    return max(min(interval, max(CLOSEST, elapsed / 20)), cost / SHARE)
+    return max(min(interval, max(BEAT, elapsed / 20)), cost / SHARE)
 
 
 class Profiler:
@@ -85,7 +84,7 @@ class Profiler:
         self._keep = keep
         self._thresholds = thresholds
         self._times = Times()
-        self._timer: asyncio.TimerHandle | None = None
+        self._lag: LagWatch | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -112,24 +111,24 @@ class Profiler:
     @property
     def is_on(self) -> bool:
         """Whether it listens."""
-        return self._timer is not None
+        return self._lag is not None
 
     def start(self) -> None:
         """Profile from now on, beside what is known already; without effect if it is on."""
-        if self._timer is not None:
+        if self._lag is not None:
             return
         self._hub.listen(self._hear, KINDS)
         self._codec.time(self._times)
         self._ended_at = None
         self._look()
-        self._set_timer()
+        self._lag = LagWatch(self._beat, BEAT)
 
     def stop(self) -> None:
         """Profile no more, and cost nothing; what is known stays. Without effect if it is off."""
-        if self._timer is None:
+        if self._lag is None:
             return
-        self._timer.cancel()
-        self._timer = None
+        self._lag.stop()
+        self._lag = None
         self._hub.leave(self._hear)
         self._codec.leave(self._times)
         self._look()
@@ -176,26 +175,19 @@ class Profiler:
         self._book.hear(events)
         self._book.timed(self._times)
 
-    def _set_timer(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time() + min(BEAT, max(0.0, self._next_look - loop.time()))
-        self._timer = loop.call_at(due, self._beat, due)
-
-    def _beat(self, due: float) -> None:
-        now = self._now()
-        self._book.lagged(max(0.0, now - due))
-        if now >= self._next_look:
+    def _beat(self, lag: float) -> None:
+        self._book.lagged(lag)
+        if self._now() >= self._next_look:
             self._look()
-        self._set_timer()
 
     def _look(self) -> None:
         """Take a snapshot, unless the pool is not open."""
         began = thread_time()  # without the time in which others had the processor
-        stats, own, now = self._stats(), usage(), self._now()
-        if stats is not None and own is not None:
+        stats, now = self._stats(), self._now()
+        if stats is not None:
             self._book.timed(self._times)
-            seen = {worker.name: usage(worker.pid) for worker in stats.workers if worker.pid}
+            seen = {worker.name: usage_of(worker.pid) for worker in stats.workers if worker.pid}
             workers = {name: used for name, used in seen.items() if used is not None}
-            self._book.sample(now, stats, own, workers, open_descriptors())
+            self._book.sample(now, stats, own_usage(), workers, open_descriptors())
         cost = thread_time() - began
         self._next_look = now + pause(now - self._began_at, cost, self._interval)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from pool.profile.report import Memory, Snapshot, Worker
 from pool.profile.series import Series, later
 from pool.profile.trend import trend
 from pool.stats import PoolStats
+from pool.usage import Usage
 
 MAX_SNAPSHOTS = 512
 """Of the system, over all of the time: 250 bytes each."""
@@ -18,14 +18,6 @@ MAX_WORKERS = 128
 
 MAX_POINTS = 96
 """Of a worker's memory: 120 bytes each. The trend looks at all pairs of half of them."""
-
-
-class Usage(NamedTuple):
-    """Bytes of a process, now and at the peak of its life, and its seconds of CPU so far."""
-
-    resident: int
-    peak: int
-    cpu: float
 
 
 class Growth:

@@ -26,20 +26,23 @@ class Histogram:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
-        self._upto = [0] * len(bounds)
-        self.count = 0
+        self._upto = [0.0] * len(bounds)
+        self.count = 0.0
         self.sum = 0.0
 
-    def add(self, values: list[N]) -> None:
-        """Count these values; the list is sorted, which costs a tenth of looking at each."""
+    def add(self, values: list[N], weight: float = 1) -> None:
+        """Count each of these values as `weight` of them.
+
+        The list is sorted, which costs a tenth of looking at each.
+        """
         values.sort()
         upto = self._upto
         for index, bound in enumerate(self._bounds):
-            upto[index] += bisect_right(values, bound)
-        self.count += len(values)
-        self.sum += sum(values)
+            upto[index] += weight * bisect_right(values, bound)
+        self.count += weight * len(values)
+        self.sum += weight * sum(values)
 
-    def buckets(self) -> Iterator[tuple[float, int]]:
+    def buckets(self) -> Iterator[tuple[float, float]]:
         """Each bound with the count of values up to it, the last one infinite."""
         yield from zip(self._bounds, self._upto, strict=True)
         yield inf, self.count

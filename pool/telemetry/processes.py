@@ -1,36 +1,11 @@
-"""What the processes of workers use, from /proc (proc_pid_stat(5), proc_pid_statm(5))."""
+"""What the processes of workers use, by the places that they have."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 from pool.stats import WorkerStats
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICK = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Bytes in memory, shared ones included, and seconds of processor time since the start."""
-
-    resident: int
-    cpu: float
-
-
-def usage_of(pid: int) -> Usage | None:
-    """What a process uses; None if it is gone."""
-    folder = Path(f"/proc/{pid}")
-    try:
-        statm = (folder / "statm").read_text().split()
-        # The name, in brackets, may hold anything: fields count from the last bracket.
-        stat = (folder / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return Usage(int(statm[1]) * _PAGE, (int(stat[11]) + int(stat[12])) / _TICK)
+from pool.usage import usage_of
 
 
 class Seats:

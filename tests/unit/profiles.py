@@ -11,10 +11,10 @@ from msgspec import Raw
 from pool.lifecycle import PoolState
 from pool.profile import Report, as_html
 from pool.profile.book import Book
-from pool.profile.system import Usage
 from pool.profile.thresholds import Thresholds
 from pool.stats import PoolStats, WorkerStats
 from pool.telemetry.events import CallFinished, Event, WorkerStarted
+from pool.usage import Usage
 from tests.unit.tables import in_tables
 
 BEGAN = "2026-01-01T00:00:00+00:00"

@@ -10,13 +10,14 @@ from msgspec import Raw
 from pool.exchange.codec import Times
 from pool.profile.book import MAX_STARTS, MAX_TEMPLATES
 from pool.profile.commands import MAX_COMMANDS, MAX_NAME, MAX_PHASES, OTHER
-from pool.profile.system import MAX_POINTS, MAX_SNAPSHOTS, MAX_WORKERS, Usage
+from pool.profile.system import MAX_POINTS, MAX_SNAPSHOTS, MAX_WORKERS
 from pool.telemetry.events import (
     CheckoutExpired,
     CheckoutShed,
     TemplateLoaded,
     WorkerExited,
 )
+from pool.usage import Usage
 from tests.unit.profiles import MB, book, call, report, report_of, sample, start, stats
 
 

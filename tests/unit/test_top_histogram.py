@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pool.cli.top.histogram import Histogram, Tally, from_buckets
+from pool.cli.top.histogram import FINE, Histogram, from_buckets
+from pool.telemetry import histograms
 
 # As in Prometheus' own tests of the function, promql/testdata/histograms.test.
 POSITIVE = Histogram((0.1, 0.2, 1.0, inf), (50, 70, 110, 120))
@@ -75,9 +76,9 @@ def test_counts_never_go_down_from_bound_to_bound() -> None:
 
 @given(st.lists(st.floats(2e-5, 900.0), min_size=1, max_size=200), st.sampled_from([0.5, 0.95, 1]))
 def test_a_folded_series_has_its_quantiles_within_a_bucket(values: list[float], q: float) -> None:
-    tally = Tally()
-    tally.add(values, 2.5)
-    histogram = tally.histogram()
+    counted = histograms.Histogram(FINE)
+    counted.add(list(values), 2.5)
+    histogram = from_buckets(dict(counted.buckets()))
     quantile = histogram.quantile(q)
     rank = next(i for i in range(1, len(values) + 1) if i >= q * len(values))
     exact = sorted(values)[rank - 1]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 
 from pool import WorkerPool
 from pool.cli.stress.measured import Availability, Footprint
+from pool.usage import open_descriptors, own_usage
 
 PERIOD = 0.02
 """Seconds between looks at the pool; a look takes some 40 microseconds."""
@@ -41,10 +40,8 @@ async def _look_again_and_again(
 
 def footprint() -> Footprint:
     """What this process holds at this moment."""
-    resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
-    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1  # one reads the folder
     return Footprint(
-        rss_mb=round(resident_pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1),
-        descriptors=descriptors,
+        rss_mb=round(own_usage().resident / 1e6, 1),
+        descriptors=open_descriptors(),
         tasks=len(asyncio.all_tasks()),
     )

@@ -57,18 +57,3 @@ def from_buckets(buckets: dict[float, float]) -> Histogram:
 
 FINE = tuple(10 ** (step / 20) for step in range(-100, 61))
 """Bounds from 10 microseconds to 1,000 seconds, 12 % apart."""
-
-
-class Tally:
-    """Counts values up to each of `FINE`."""
-
-    def __init__(self) -> None:
-        self._counts = [0.0] * (len(FINE) + 1)
-
-    def add(self, values: Iterable[float], weight: float) -> None:
-        """Count each of `values` as `weight` of them."""
-        for value in values:
-            self._counts[bisect_left(FINE, value)] += weight
-
-    def histogram(self) -> Histogram:
-        return Histogram((*FINE, inf), tuple(accumulate(self._counts)))

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from itertools import islice
 
 from pool.cli.stress.measured import Measured, Samples
-from pool.cli.top.histogram import Histogram, Tally
+from pool.cli.top.histogram import FINE, Histogram, from_buckets
 from pool.cli.top.reading import Metrics, Reading
 from pool.stats import PoolStats
-from pool.telemetry.processes import usage_of
+from pool.telemetry import histograms
+from pool.usage import usage_of
 
 LOAD = "operations"
 """What the load is called among commands."""
@@ -59,7 +60,7 @@ class Folded:
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
-        self._tally = Tally()
+        self._counted = histograms.Histogram(FINE)
         self._seen = 0
 
     def fold(self) -> Histogram:
@@ -67,6 +68,6 @@ class Folded:
         new = self._samples.count - self._seen
         if new:
             values = list(islice(reversed(self._samples.latest), new))
-            self._tally.add(values, new / len(values))
+            self._counted.add(values, new / len(values))
             self._seen += new
-        return self._tally.histogram()
+        return from_buckets(dict(self._counted.buckets()))

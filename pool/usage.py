@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-
-from pool.profile.system import Usage
+from typing import NamedTuple
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SIZES = re.compile(rb"^VmHWM:\s+(\d+) kB\nVmRSS:\s+(\d+) kB$", re.MULTILINE)
 
 
-def usage(pid: int | str = "self") -> Usage | None:
+class Usage(NamedTuple):
+    """Bytes of a process, shared ones included, now and at the peak of its life, and its seconds
+    of CPU so far.
+    """
+
+    resident: int
+    peak: int
+    cpu: float
+
+
+def usage_of(pid: int) -> Usage | None:
     """What a process uses; None if it is gone.
 
     A number may be another's process by now, for as long as it takes to hear of an
@@ -20,7 +29,7 @@ def usage(pid: int | str = "self") -> Usage | None:
     """
     try:
         sizes = _SIZES.search(Path(f"/proc/{pid}/status").read_bytes())
-        # The name, in parentheses, may hold anything.
+        # The name, in parentheses, may hold anything: fields count from the last one.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
@@ -28,6 +37,13 @@ def usage(pid: int | str = "self") -> Usage | None:
         return None
     peak, resident = (int(size) * 1024 for size in sizes.groups())
     return Usage(resident, peak, (int(fields[11]) + int(fields[12])) / _TICKS)
+
+
+def own_usage() -> Usage:
+    """What this process uses."""
+    own = usage_of(os.getpid())
+    assert own is not None
+    return own
 
 
 def open_descriptors() -> int:
