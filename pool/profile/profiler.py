@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import inf
 from time import thread_time
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from pool.errors import PoolClosed
@@ -146,12 +145,7 @@ class Profiler:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def report(self, thresholds: Thresholds | None = None) -> Report:

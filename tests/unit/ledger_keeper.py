@@ -273,3 +273,19 @@ def grown(workers: int, **settings: Any) -> Keeper:
     assert keeper.ledger.counts().serving == workers
     keeper.what_is_done()
     return keeper
+
+
+def lend(keeper: Keeper) -> Slot[Member]:
+    """The slot of a checkout that need not wait."""
+    ticket = keeper.checkout(None)
+    assert ticket is not None
+    assert ticket.slot is not None
+    return ticket.slot
+
+
+def waits(keeper: Keeper) -> Ticket:
+    """A checkout that has to wait."""
+    ticket = keeper.checkout(None)
+    assert ticket is not None
+    assert not ticket.has_ended
+    return ticket

@@ -23,8 +23,7 @@ from pool.ledger.rules import (
 )
 from pool.lifecycle import PoolState, WorkerState
 from pool.restarts import EARLY_LOSS
-from pool.slots import Slot
-from tests.unit.ledger_keeper import Keeper, Ticket, grown
+from tests.unit.ledger_keeper import Keeper, grown, lend, waits
 
 STARTING, READY = WorkerState.STARTING, WorkerState.READY
 CLOSES = "was killed because the pool closes"
@@ -42,20 +41,6 @@ def fit(**settings: object) -> Keeper:
     keeper.validated(fit=True)
     keeper.what_is_done()
     return keeper
-
-
-def lend(keeper: Keeper) -> Slot[Member]:
-    ticket = keeper.checkout(None)
-    assert ticket is not None
-    assert ticket.slot is not None
-    return ticket.slot
-
-
-def waits(keeper: Keeper) -> Ticket:
-    ticket = keeper.checkout(None)
-    assert ticket is not None
-    assert not ticket.has_ended
-    return ticket
 
 
 def make_due(keeper: Keeper, worker: Member, reason: str = "recycled_age") -> None:

@@ -9,23 +9,9 @@ from pool.ledger.members import Member
 from pool.ledger.rules import Kill, Release, Retire, Start
 from pool.lifecycle import SlotState, WorkerState
 from pool.slots import Slot
-from tests.unit.ledger_keeper import Keeper, Ticket, grown
+from tests.unit.ledger_keeper import Keeper, grown, lend, waits
 
 STUCK = "did not end an abandoned call"
-
-
-def lend(keeper: Keeper) -> Slot[Member]:
-    ticket = keeper.checkout(None)
-    assert ticket is not None
-    assert ticket.slot is not None
-    return ticket.slot
-
-
-def waits(keeper: Keeper) -> Ticket:
-    ticket = keeper.checkout(None)
-    assert ticket is not None
-    assert not ticket.has_ended
-    return ticket
 
 
 def pair(workers: int = 1, **settings: object) -> tuple[Keeper, Slot[Member], Slot[Member]]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 from time import monotonic
-from types import TracebackType
 from typing import Self
 
 from pool.cli.top.fetch import Unreadable
@@ -37,12 +36,7 @@ class Looks:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # The descriptor stays with the thread: it may be in the middle of a look.
         self._over.set()
         self._thread.join(PATIENCE)
