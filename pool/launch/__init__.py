@@ -30,6 +30,13 @@ class Process(Protocol):
         """Whether the template it was forked from, which reaps it, is gone."""
         ...
 
+    def ran_out_of_memory(self) -> bool:
+        """Whether it was the kernel that killed it, for want of memory.
+
+        To be asked once, of a process that has ended by SIGKILL.
+        """
+        ...
+
     async def private_memory(self) -> int | None:
         """Bytes of memory that it shares with no other process; None if nobody can tell."""
         ...

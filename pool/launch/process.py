@@ -11,6 +11,7 @@ from subprocess import Popen
 
 from pool.launch.descriptors import adopt_descriptor, close_end
 from pool.launch.memory import private_memory_of
+from pool.launch.oom import KILLS
 
 TO_GROUP = 1 << 2
 """PIDFD_SIGNAL_PROCESS_GROUP, of Linux 6.9 and later (pidfd_send_signal(2))."""
@@ -26,12 +27,16 @@ class ChildProcess:
     has_lost_template = False
 
     def __init__(self, popen: Popen[bytes]) -> None:
+        KILLS.launching()
         self.pid = popen.pid
         self._popen = popen
         self._pidfd = adopt_descriptor(os.pidfd_open(popen.pid))
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
         self._loop.add_reader(self._pidfd, self._reap)
+
+    def ran_out_of_memory(self) -> bool:
+        return KILLS.claim()
 
     async def private_memory(self) -> int | None:
         return await private_memory_of(self.pid, self.exited)

@@ -20,11 +20,16 @@ class ScriptedProcess:
     ) -> None:
         self.pid = pid
         self.has_lost_template = False
+        self.has_run_out = False
+        """Of memory: a SIGKILL of its own is the kernel's then."""
         self.memory = 0
         """Bytes of its own."""
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._on_terminate = on_terminate
         self._on_kill = on_kill
+
+    def ran_out_of_memory(self) -> bool:
+        return self.has_run_out
 
     async def private_memory(self) -> int | None:
         return None if self.exited.done() else self.memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from signal import SIGKILL
 from typing import Protocol
 
 import anyio
@@ -190,8 +191,12 @@ class Worker(Member):
             )
 
     def _reason_of_its_own(self) -> str:
-        if self.returncode is None and self._launched and self._launched.process.has_lost_template:
+        process = self._launched.process if self._launched else None
+        if self.returncode is None and process and process.has_lost_template:
             return "template_lost"
+        if self.returncode == -SIGKILL and process and process.ran_out_of_memory():
+            self._what = "was killed by the kernel because memory ran out"
+            return "oom"
         return "signal" if (self.returncode or 0) < 0 else "crash"
 
     # Leaving service
