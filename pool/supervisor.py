@@ -381,9 +381,8 @@ class Supervisor:
     def call_answered(self, worker: Worker, call: Call, reply: Reply, now: float) -> None:
         # A caller who was cancelled in the same moment has not come to say so.
         outcome = "cancelled" if call.is_done else "ok" if reply.success else "error"
-        size = call.prepared.size or 1
-        self.counters.calls[outcome] += size
-        self.ledger.answered(worker, size)
+        self._count(call, outcome, reply)
+        self.ledger.answered(worker, call.prepared.size or 1)
         call.seconds = now - call.sent_at
         if call.is_typical:
             self.ledger.times.called(call.prepared.command, call.seconds)
@@ -393,13 +392,20 @@ class Supervisor:
             self.settle()
 
     def call_ended(self, worker: Worker, call: Call, outcome: str) -> None:
-        self.counters.calls[outcome] += call.prepared.size or 1
+        self._count(call, outcome, None)
         if self._calls.are_wanted:
             self.chronicle.call_finished(worker, call, None, outcome, self.now())
         if call.given_up:
             self.chronicle.call_abandoned(worker, call, outcome)
             self.ledger.abandoned()
             self.settle()
+
+    def _count(self, call: Call, outcome: str, reply: Reply | None) -> None:
+        if call.prepared.size is None:
+            self.counters.calls[outcome] += 1
+        else:
+            call.counts = call.counted(outcome, reply)
+            self.counters.calls.update(call.counts)
 
     def late_reply(self, worker: Worker, call: Call | None) -> None:
         self.chronicle.reply_late(worker)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sized
 from functools import lru_cache
 from typing import Any
 
@@ -41,6 +43,20 @@ class BatchCall(Call):
         self.parts.append(reply)
         return len(self.parts) <= (self.prepared.size or 0)
 
+    def counted(self, outcome: str, reply: Reply | None) -> dict[str, int]:
+        """Calls that were told of have outcomes of their own, whatever becomes of the others."""
+        size = self.prepared.size or 0
+        if outcome == "cancelled":
+            return {outcome: size}  # nobody reads what was told
+        if outcome == "ok" and reply is not None:
+            told, replies = size, [*self.parts, reply]
+        else:
+            told, replies = min(size, sum(map(_results_in, self.parts))), self.parts
+        failed = min(told, sum(map(_failures_in, replies)))
+        counts = Counter({"ok": told - failed, "error": failed})
+        counts[outcome] += size - told
+        return {outcome: count for outcome, count in counts.items() if count}
+
 
 FATAL = (PoolClosed, EnvironmentInvalid, WorkerStartError)
 """What ends the calls for a dataset: no later one could be made either."""
@@ -62,6 +78,7 @@ class _Told(Struct):
 
 
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
+_decode_names = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_failures = msgspec.json.Decoder(dict[str, _Told]).decode
 
 
@@ -76,6 +93,21 @@ def outcomes_of(
         except (ValueError, RecursionError):
             break  # what makes no sense tells nothing
     return outcomes[: prepared.size]
+
+
+def _results_in(part: Reply) -> int:
+    return _count(_decode_list, part.results)
+
+
+def _failures_in(part: Reply) -> int:
+    return 0 if part.failures is NULL else _count(_decode_names, part.failures)
+
+
+def _count(decode: Callable[[Raw], Sized], raw: Raw) -> int:
+    try:
+        return len(decode(raw))
+    except (ValueError, RecursionError):
+        return 0
 
 
 def nothing_told(prepared: Prepared, reply: Reply, secrets: Secrets) -> PoolError:

@@ -117,6 +117,9 @@ class Batches:
                     prepared = structs.replace(prepared, traced=traced)
                 once = RetryRule(idempotent=False, attempts=self._rule.attempts)
                 replies = [await run_until_done(supervisor, prepared, deadline, once, now, make)]
+                failed = (calls[-1].counts or {}).get("error")
+                if traced is not None and failed:
+                    traced.failed(failed)
         except PoolSaturated as error:
             await asyncio.sleep(error.retry_after)
             return []

@@ -22,7 +22,8 @@ class Call(Wait[Reply]):
     the instant at which it was written, `allowed` the seconds it may take, `until`
     the instant at which somebody has to look after it if it is still unanswered.
     `seconds` is how long the reply took, and `waited` how long its checkout did,
-    if it is the first one of that, `is_alone` whether it is the only one.
+    if it is the first one of that, `is_alone` whether it is the only one. `counts` is, of
+    a batch that has ended, how many of its calls ended how.
     `response_bytes` is the size of its reply, and `items_seen` counts what came ahead
     of that. It is `given_up` when its caller
     is gone and a late reply is still waited for.
@@ -38,6 +39,7 @@ class Call(Wait[Reply]):
     seconds = 0.0
     waited: float | None = None
     is_alone = False
+    counts: dict[str, int] | None = None
     response_bytes = 0
     items_seen = 0
 
@@ -74,6 +76,10 @@ class Call(Wait[Reply]):
         Who awaits the reply alone wants none, and keeps none.
         """
         return True
+
+    def counted(self, outcome: str, reply: Reply | None) -> dict[str, int]:
+        """How many of the calls of a batch ended how, if it ended like this, with this reply."""
+        return {outcome: self.prepared.size or 1}
 
     @property
     def is_waited_for(self) -> bool:

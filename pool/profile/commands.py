@@ -12,6 +12,7 @@ from msgspec import Raw
 
 from pool.profile.report import Command, Distribution
 from pool.profile.sketch import Sketch
+from pool.telemetry.events import CallFinished
 from pool.telemetry.tables import CallsFinished
 
 MAX_COMMANDS = 100
@@ -147,11 +148,14 @@ class Tally:
         self.request_bytes += sum(calls.request_bytes)
         self.response_bytes += sum(calls.response_bytes)
         self.items += sum(calls.items)
-        for (size,), alike in calls.by("calls").items():
-            if size == 1:
-                self._single(alike, first_ready)
-            else:
-                self._batches(alike, size)
+        if calls.counts.count(None) == len(calls):
+            self._single(calls, first_ready)
+            return
+        events = list(calls.events())
+        self._batches([event for event in events if event.counts is not None])
+        singles = [event for event in events if event.counts is None]
+        if singles:
+            self._single(CallsFinished.from_events(singles), first_ready)
 
     def _single(self, calls: CallsFinished, first_ready: float) -> None:
         self.outcomes.update(calls.outcomes)
@@ -188,14 +192,14 @@ class Tally:
         self.compute.add(own, weight)
         self.transport.add(rest, weight)
 
-    def _batches(self, batches: CallsFinished, size: int) -> None:
+    def _batches(self, batches: Sequence[CallFinished]) -> None:
         """Each call of a batch counts with its share of what the batch took."""
-        for outcome, times in Counter(batches.outcomes).items():
-            self.outcomes[outcome] += times * size
-        seconds = [whole / size for whole in batches.seconds]
-        computes = [None if whole is None else whole / size for whole in batches.computes]
-        self.call.add(seconds, size)
-        self._computed(seconds, computes, size)
+        for batch in batches:
+            size, seconds = batch.calls, batch.seconds / batch.calls
+            self.outcomes.update(batch.counts)
+            self.call.add([seconds], size)
+            compute = None if batch.compute is None else batch.compute / size
+            self._computed([seconds], [compute], size)
 
     def report(self, name: str) -> Command:
         count = self.outcomes.total()

@@ -253,7 +253,7 @@ class Chronicle:
             compute,
             size,
             call.response_bytes,
-            prepared.size or 1,
+            call.counts,
             call.items_seen,
             phases,
             call.is_alone,

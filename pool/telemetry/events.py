@@ -218,7 +218,10 @@ class LeaseLeaked(Event, frozen=True, gc=False):
 
 
 class CallFinished(Event, frozen=True, gc=False):
-    """A call, or a batch of `calls`, has ended for its caller.
+    """A call, or a batch, has ended for its caller.
+
+    Of a batch `outcome` is that of all, and `counts` how many of its calls ended how:
+    one of them may fail and the others not. Of a single call it is None.
 
     `waited` is how long its checkout waited for a slot, None for all but the first call
     on a lease. `seconds` is from the moment in
@@ -240,10 +243,15 @@ class CallFinished(Event, frozen=True, gc=False):
     compute: float | None
     request_bytes: int
     response_bytes: int
-    calls: int = 1
+    counts: dict[str, int] | None = None
     items: int = 0
     phases: Raw | None = None
     is_alone: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many it is."""
+        return 1 if self.counts is None else sum(self.counts.values())
 
 
 class CallAbandoned(Event, frozen=True, gc=False):

@@ -24,7 +24,8 @@ class OpenTelemetryTracer:
 
     A call is a client's span named after its command, with the attributes of the
     semantic conventions for RPC, and `bridgepool.pool`, `bridgepool.worker` and
-    `bridgepool.worker.pid`; one that had to wait for a worker has a span `checkout`
+    `bridgepool.worker.pid`, a batch with `bridgepool.calls` and, if some of them failed,
+    `bridgepool.failed`; one that had to wait for a worker has a span `checkout`
     inside, as has a `pool.checkout()` that waits. Parent is the span that is current
     where the call is made. Its context travels with the request in the form of the
     global propagator: `extract(bridge.trace_context())` in a command continues it.
@@ -87,3 +88,7 @@ class CallOfTrace(PartOfTrace):
         if calls > 1:
             self.span.set_attribute("bridgepool.calls", calls)
         self.span.add_event("sent", {"bridgepool.worker": worker})
+
+    def failed(self, calls: int) -> None:
+        self.span.set_attribute("bridgepool.failed", calls)
+        self.span.set_status(StatusCode.ERROR, f"{calls} calls of the batch failed")

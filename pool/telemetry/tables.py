@@ -68,6 +68,10 @@ class Table(Event, frozen=True, gc=False):
         cells = iter(self.cells)
         return zip(*[cells] * self.width(), strict=True)
 
+    def events(self) -> Iterator[Any]:
+        """Row after row, as what they stand for."""
+        return (self.of(self.pool, *row) for row in self.rows())
+
     def event(self, row: int) -> Any:
         """A row as what it stands for."""
         width = self.width()
@@ -100,7 +104,7 @@ class CallsFinished(Table, frozen=True, gc=False):
     computes = Column[float | None](CallFinished, "compute")
     request_bytes = Column[int](CallFinished, "request_bytes")
     response_bytes = Column[int](CallFinished, "response_bytes")
-    calls = Column[int](CallFinished, "calls")
+    counts = Column[dict[str, int] | None](CallFinished, "counts")
     items = Column[int](CallFinished, "items")
     phases = Column[Raw | None](CallFinished, "phases")
     are_alone = Column[bool](CallFinished, "is_alone")

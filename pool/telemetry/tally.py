@@ -94,7 +94,7 @@ class Tally:
             self._add_alike(self._commands.label(command), outcome, alike)
 
     def _add_alike(self, command: str, outcome: str, calls: CallsFinished) -> None:
-        self.calls[command, outcome] += sum(calls.calls)
+        self._count(command, outcome, calls.counts)
         seconds = calls.seconds
         self._add_checkouts(seconds, calls)
         self.durations[command, outcome].add(seconds)
@@ -106,6 +106,12 @@ class Tally:
             self.items[command] += items
         if computes := [spent for spent in calls.computes if spent is not None]:
             self.compute[command].add(computes)
+
+    def _count(self, command: str, outcome: str, counts: list[dict[str, int] | None]) -> None:
+        self.calls[command, outcome] += counts.count(None)
+        for count in counts:
+            for own, calls in count.items() if count else ():
+                self.calls[command, own] += calls
 
     def _add_checkouts(self, seconds: list[float], calls: CallsFinished) -> None:
         """Those that were for one call each, and took these seconds."""

@@ -33,6 +33,10 @@ class CallSpan(Span, Protocol):
         """It was written to a worker, as a batch of so many `calls`; again if it is repeated."""
         ...
 
+    def failed(self, calls: int) -> None:
+        """So many calls of the batch that it is have failed, though the batch was answered."""
+        ...
+
 
 class Tracer(Protocol):
     """Begins spans for what happens in the context of whoever calls it; None is no span.
@@ -63,6 +67,10 @@ class Traced:
     def sent(self, worker: str, pid: int | None, calls: int) -> None:
         with self._tracing.harmless():
             self.span.sent(worker, pid, calls)
+
+    def failed(self, calls: int) -> None:
+        with self._tracing.harmless():
+            self.span.failed(calls)
 
 
 Around = Callable[[str], AbstractContextManager[Traced | None]]

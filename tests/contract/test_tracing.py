@@ -163,6 +163,24 @@ async def test_a_batch_is_one_span(traces: Traces, monkeypatch: pytest.MonkeyPat
     assert len(sizes) < 40
 
 
+async def test_calls_that_failed_in_a_batch_are_recorded(
+    traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pool.dataset.batching.TARGET", 10.0)
+    odd = [{"odd": i % 2} for i in range(40)]
+    async with traced_pool(traces) as pool:
+        async with pool.map("fails_if", odd, max_in_flight=40, return_exceptions=True) as results:
+            assert len([result async for result in results]) == 40
+        assert pool.stats().calls == {"ok": 20, "error": 20}
+    spans = traces.named("fails_if")
+    batches = [span for span in spans if "bridgepool.calls" in (span.attributes or {})]
+    assert batches
+    failed = [(span.attributes or {}).get("bridgepool.failed", 0) for span in batches]
+    alone = [span for span in spans if span not in batches and not span.status.is_ok]
+    assert sum(count for count in failed if isinstance(count, int)) + len(alone) == 20
+    assert {span.status.status_code for span in batches} == {StatusCode.ERROR}
+
+
 async def test_what_went_wrong_is_recorded(traces: Traces) -> None:
     async with traced_pool(traces) as pool:
         with pytest.raises(RemoteError):
@@ -272,6 +290,9 @@ class Failing:
     def sent(self, worker: str, pid: int | None, calls: int) -> None:
         self._come_to("sent")
 
+    def failed(self, calls: int) -> None:
+        self._come_to("failed")
+
     def end(self, error: BaseException | None) -> None:
         self._come_to("end")
 
@@ -303,6 +324,8 @@ class Telling:
         return None
 
     def sent(self, worker: str, pid: int | None, calls: int) -> None: ...
+
+    def failed(self, calls: int) -> None: ...
 
     def end(self, error: BaseException | None) -> None: ...
 

@@ -158,6 +158,7 @@ def test_errors_are_in_their_places_and_the_rest_is_not_hurt(batched: bool) -> N
             else:
                 assert isinstance(result, RemoteError)
                 assert result.error_type == "ZeroDivisionError"
+        assert pool.stats().calls == {"ok": 160, "error": 40}
 
     launcher = told(story)
     assert bool(batches(launcher)) is batched
@@ -561,7 +562,11 @@ def test_a_lost_worker_costs_what_was_on_it_unless_it_may_be_made_again(
             async with pool.map(
                 "number", numbers(200), return_exceptions=True, **settings
             ) as results:
-                return await read(results)
+                got = await read(results)
+            calls = pool.stats().calls
+        assert calls["ok"] == sum(type(result) is int for result in got)
+        assert idempotent or calls["worker_lost"] == 200 - calls["ok"]
+        return got
 
     for seed in range(5):
         launcher = ScriptedLauncher(mortal(), seed=seed, lag=QUICK)

@@ -53,8 +53,9 @@ def test_outcomes_and_success() -> None:
 
 
 def test_a_batch_is_so_many_calls_that_took_a_share_each() -> None:
-    (command,) = report_of(call(seconds=1.0, calls=10, compute=0.5), call(seconds=0.1)).commands
-    assert (command.count, command.outcomes) == (11, {"ok": 11})
+    batch = call(seconds=1.0, counts={"ok": 7, "error": 3}, compute=0.5)
+    (command,) = report_of(batch, call(seconds=0.1)).commands
+    assert (command.count, command.outcomes) == (11, {"ok": 8, "error": 3})
     assert command.durations["call"].total == pytest.approx(1.1)
     assert command.durations["compute"].mean == pytest.approx(0.05)
 

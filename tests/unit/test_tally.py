@@ -37,9 +37,14 @@ def tally_of(*events: Event, commands: Any = 50) -> Tally:
 
 
 def test_calls_are_counted_by_command_and_outcome() -> None:
-    calls = [call(), call(), call(outcome="timeout"), call("other command", calls=7)]
-    tally = tally_of(*calls)
-    assert tally.calls == {("ask", "ok"): 2, ("ask", "timeout"): 1, ("other command", "ok"): 7}
+    batch = call("other command", counts={"ok": 5, "error": 2})
+    tally = tally_of(call(), call(), call(outcome="timeout"), batch)
+    assert tally.calls == {
+        ("ask", "ok"): 2,
+        ("ask", "timeout"): 1,
+        ("other command", "ok"): 5,
+        ("other command", "error"): 2,
+    }
     assert {key: found.count for key, found in tally.durations.items()} == {
         ("ask", "ok"): 2,
         ("ask", "timeout"): 1,
