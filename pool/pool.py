@@ -29,7 +29,6 @@ from pool.launch.spawn import SpawnLauncher
 from pool.lease import Checkout
 from pool.lifecycle import PoolState
 from pool.picture import take_picture
-from pool.reload import reload
 from pool.retries import RetryRule
 from pool.stats import PoolStats
 from pool.stream import PoolSeat, Stream
@@ -311,7 +310,7 @@ class WorkerPool:
         if a replacement cannot start, and the workers that are left stay;
         `PoolClosed`. Cancelled, the workers that are left stay too.
         """
-        await reload(self._open_supervisor(even_failed=True))
+        await self._open_supervisor(even_failed=True).renewal.reload()
 
     def resize(self, size: int, overflow: int | None = None) -> None:
         """Let `size` workers serve from here on, and `overflow` above it (None: as before).
@@ -380,7 +379,7 @@ class WorkerPool:
         if supervisor is None:
             return f"{self.name}: the pool is not open"
         supervisor.try_to_mend()
-        return why_not_ready(supervisor.ledger, supervisor.problems, supervisor.now())
+        return why_not_ready(supervisor.ledger, supervisor.renewal.problems, supervisor.now())
 
     def serve_telemetry(
         self, host: str = "127.0.0.1", port: int = 0, *, commands: int | Collection[str] = 50

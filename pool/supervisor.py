@@ -22,7 +22,6 @@ from bridge.messages import Reply
 from pool.circuit.guard import guard_of, unguarded
 from pool.clock import Alarm, Clock
 from pool.config import PoolConfig
-from pool.environment import problems_of, unfit
 from pool.errors import PoolClosed, WorkerStartError
 from pool.exchange.codec import Codec
 from pool.exchange.inflight import Call
@@ -41,6 +40,7 @@ from pool.ledger.rules import (
     look_again_at,
 )
 from pool.lifecycle import PoolState, WorkerState
+from pool.renewal import Renewal
 from pool.sessions import SESSION_TTL, SessionStore
 from pool.slots import Slot
 from pool.telemetry.chronicle import Chronicle
@@ -69,14 +69,15 @@ class Supervisor:
         self.counters = self.chronicle.counters
         self.guard = guard_of(config, self.now, self.chronicle)
         self.trace(None)
+        self.renewal = Renewal(
+            config.pool_name, launcher, self.ledger, self.chronicle, self.now, self.settle
+        )
         self.sessions = SessionStore()
         self.secrets = launcher.secrets
         self.launcher = launcher
         self.random = random
         self.loop = asyncio.get_running_loop()
         self.forks = fork_count()
-        self.reloading = asyncio.Lock()
-        self._reload: asyncio.Future[None] | None = None
         self._decided: asyncio.Queue[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = (
             asyncio.Queue()
         )
@@ -84,7 +85,6 @@ class Supervisor:
         self.next_look: float | None = None
         self._alarm: Alarm | None = None
         self._gaps = Gaps()
-        self.problems: tuple[str, ...] = ()
         self._has_failed = False
         self._is_settling = False
         self._all_gone = asyncio.Event()
@@ -208,7 +208,7 @@ class Supervisor:
             self._is_settling = False
         self.ledger.settled()
         self._settle_again_later()
-        self._see_to_reload()
+        self.renewal.look()
         self._see_whether_it_failed()
         if self.ledger.is_over and not self.ledger.roster:
             self._all_gone.set()
@@ -261,7 +261,7 @@ class Supervisor:
                 worker.kill(reason, what)
             case Validate():
                 self.ledger.validation_begins()
-                self._decided.put_nowait((self._validate, "validate the environment"))
+                self._decided.put_nowait((self.renewal.validate, "validate the environment"))
 
     def _start_worker(self, *, stands_in: bool) -> None:
         self._names += 1
@@ -299,61 +299,6 @@ class Supervisor:
         self.ledger.give_back(slot, self.clock.now())
         if self.ledger.is_unsettled:
             self.settle()
-
-    # Environment and reload
-
-    async def _validate(self) -> None:
-        problems = self.problems = await self._find_problems()
-        if problems:
-            name = self.config.pool_name
-            _log.warning("%s", unfit(name, problems), extra={"pool": name})
-            self.ledger.validation_failed(lambda: unfit(name, problems), self.now())
-        else:
-            self.ledger.validated()
-        self.settle()
-
-    async def renew(self) -> None:
-        """Validate again, which begins a new generation; workers of older ones become due.
-
-        Raises `EnvironmentInvalid` if it fails, and nothing has changed.
-        """
-        problems = await self._find_problems()
-        if problems:
-            raise unfit(self.config.pool_name, problems)
-        self.problems = ()
-        self.ledger.renewed(outdated=lambda w: w.generation != self.launcher.generation)
-        self.settle()
-
-    async def _find_problems(self) -> tuple[str, ...]:
-        began = self.now()
-        problems = await problems_of(self.launcher)
-        self.chronicle.validated(problems, self.now() - began)
-        return problems
-
-    async def all_replaced(self) -> None:
-        """Wait until all who were due for a reload are gone.
-
-        Raises the error of a replacement that could not start, or `PoolClosed`;
-        those that are due then stay, as they do if this is cancelled.
-        """
-        self._reload = self.loop.create_future()
-        self._see_to_reload()
-        try:
-            await self._reload
-        finally:
-            self._reload = None
-            self.ledger.pardon("reload")
-            self.settle()
-
-    def _see_to_reload(self) -> None:
-        """End the wait for a reload when it is over, one way or the other."""
-        if self._reload is None or self._reload.done():
-            return
-        if not any(worker.due == "reload" for worker in self.ledger.roster):
-            self._reload.set_result(None)
-        elif not self.ledger.life.may_grow:
-            name = self.config.pool_name
-            self._reload.set_exception(PoolClosed(f"{name}: the pool was closed during the reload"))
 
     # What workers report (the Owner protocol)
 
@@ -424,8 +369,7 @@ class Supervisor:
         """A worker is gone for good: learn from it, then see what is missing."""
         failed_start = self.ledger.exited(worker, worker.error, self.now())
         self.chronicle.worker_exited(worker, failed_start=failed_start)
-        if worker.stands_in and worker.error is not None and self._reload is not None:
-            self._reload.set_exception(worker.error)
+        self.renewal.worker_exited(worker)
         self.settle()
 
     def refusal(self) -> WorkerStartError:
