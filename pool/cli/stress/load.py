@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pool import BrokenWorkerError, PoolSaturated, RemoteError, RequestError, WorkerPool
-from pool.cli.stress.measured import Measured, count_error
+from pool.cli.stress.measured import Measured, count_error, in_short
 from pool.cli.stress.operations import Call, Operation
 
 TICK = 0.001
@@ -125,7 +125,8 @@ class LoadRun:
             measured.shed += 1
             measured.refusals.add(self._now() - intended)
         except Exception as error:  # a foreign bridge may answer anything
-            _count(measured.errors, error)
+            name = _count(measured.errors, error)
+            measured.causes.setdefault(name, in_short(str(error)))
         else:
             measured.successful += 1
             measured.latencies.add(self._now() - intended)
@@ -178,6 +179,6 @@ class LoadRun:
         return counted
 
 
-def _count(counts: Counter[str], error: BaseException) -> None:
+def _count(counts: Counter[str], error: BaseException) -> str:
     told = error.error_type if isinstance(error, RemoteError) else None
-    count_error(counts, type(error).__name__, told or "")
+    return count_error(counts, type(error).__name__, told or "")
