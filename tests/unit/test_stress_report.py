@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import pytest
@@ -104,6 +105,13 @@ def test_the_text_says_what_the_first_of_each_error_said() -> None:
     told = "\n              CallTimeout: late\n              BrokenWorkerError: killed\n"
     assert told in as_text(figures(run))
     assert "BrokenWorkerError=killed;CallTimeout=late" in as_csv(figures(run))
+
+
+def test_the_signal_that_ended_the_load_is_told() -> None:
+    assert json.loads(as_json(report()))["ended_by"] is None
+    ended = figures(replace(some_run(), ended_by=Signals.SIGTERM))
+    assert ended["ended_by"] == "SIGTERM"
+    assert "ended by      SIGTERM, before the load was done" in as_text(ended)
 
 
 def test_of_what_an_error_says_the_first_line_is_kept() -> None:

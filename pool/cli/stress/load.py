@@ -64,6 +64,11 @@ class LoadRun:
         self._random = Random(load.seed)
         self._now = asyncio.get_running_loop().time
         self._begin = self._now()
+        self._ends_early = False
+
+    def end(self) -> None:
+        """Offer no more; `run` returns when what is under way has ended."""
+        self._ends_early = True
 
     async def run(self) -> None:
         """Offer the whole load and return when all of it has ended."""
@@ -79,7 +84,9 @@ class LoadRun:
     def _may_offer(self) -> bool:
         operations, duration = self._load.operations, self._load.duration
         too_many = operations is not None and self.measured.offered >= operations
-        return not too_many and (duration is None or self._now() < self._begin + duration)
+        if too_many or self._ends_early:
+            return False
+        return duration is None or self._now() < self._begin + duration
 
     def _offer(self) -> None:
         self.measured.offered += 1

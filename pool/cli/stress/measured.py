@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
+from signal import Signals
 
 from pool.stats import PoolStats
 
@@ -173,7 +174,7 @@ class Run:
 
     `loaded` is the pool when the load had ended, `closed` the pool after it
     was closed; `before` and `after` are of the moments before it was opened
-    and after it was closed.
+    and after it was closed. `ended_by` is the signal that ended the load early.
     """
 
     measured: Measured
@@ -183,3 +184,4 @@ class Run:
     closed: PoolStats
     before: Footprint
     after: Footprint
+    ended_by: Signals | None = None

@@ -32,6 +32,7 @@ def figures(run: Run) -> dict[str, Any]:
         "errors": dict(measured.errors),
         "causes": dict(measured.causes),
         "shed": measured.shed,
+        "ended_by": None if run.ended_by is None else run.ended_by.name,
         "success_rate": _share(measured.successful, measured.ended),
         "offered_per_s": _share(measured.offered, measured.offering),
         "throughput_per_s": _share(measured.successful, measured.wall),
@@ -124,6 +125,8 @@ def _operations(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{report['successful']} successful, {report['failed']} failed, {report['shed']} shed"
     )
     yield "operations", f"{report['operations']}: {outcomes} ({report['success_rate']:.1%})"
+    if report["ended_by"]:
+        yield "ended by", f"{report['ended_by']}, before the load was done"
     errors = report["errors"]
     yield "errors", _counts(errors) or "none"
     for name in sorted(errors, key=errors.get, reverse=True)[:SHOWN]:
