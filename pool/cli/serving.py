@@ -42,7 +42,9 @@ async def shown(pool: WorkerPool, address: Address | None) -> AsyncIterator[None
     async with AsyncExitStack() as stack:
         try:
             server = await stack.enter_async_context(pool.serve_telemetry(*address))
-        except (ImportError, OSError) as error:
+        except ImportError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            raise click.ClickException(error.strerror or str(error)) from None
         click.echo(f"telemetry at {server.url}", err=True)
         yield

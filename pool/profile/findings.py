@@ -30,7 +30,7 @@ ADVICE = {
     "(`concurrency`, for async commands), or send less.",
     "start": "Do once for all workers what each of them does: import and load in `@bridge.preload` "
     'with `start_method="forkserver"`. Keep workers warm before they are needed: `min_ready`, '
-    "`spares`, `wait_ready()`. `bridgepool doctor` says what the imports cost.",
+    "`spares`, `wait_ready()`. `bridgepool doctor --timings` says what each step costs.",
     "leak": "Something is kept after each call: a list that grows, a cache without a limit. Until "
     "it is found, `max_memory` or `max_calls` replaces workers before they are too large, and "
     "no call is lost by that.",

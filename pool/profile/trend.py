@@ -49,6 +49,11 @@ def chance(values: Sequence[float]) -> float:
     return erfc(z / sqrt(2))
 
 
+def tells(series: Sequence[Memory]) -> bool:
+    """Whether there are enough points for a trend to be seen, if there is one."""
+    return len(series) >= FEWEST
+
+
 def trend(series: Sequence[Memory]) -> Trend:
     """What the memory of a worker does.
 
@@ -58,7 +63,7 @@ def trend(series: Sequence[Memory]) -> Trend:
     """
     seen = _later_half(_at_work(series))
     sizes = [float(point.resident) for point in seen]
-    if len(seen) < FEWEST or chance(sizes) > SIGNIFICANT:
+    if not tells(seen) or chance(sizes) > SIGNIFICANT:
         return Trend()
     growth = _growth(sizes, len(sizes))
     # A leak goes on: what rises in one half only was filled then.

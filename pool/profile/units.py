@@ -21,6 +21,11 @@ def size(amount: float) -> str:
     return f"{_digits(amount)} GB"
 
 
+def counted(number: int, word: str) -> str:
+    """So many of them: one call, two calls."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def times(ratio: float) -> str:
     return f"{_digits(ratio)}x"
 

@@ -69,7 +69,8 @@ async def _listen(
         return await loop.create_server(lambda: Client(endpoints, clients), host, port)
     except (OSError, OverflowError) as error:
         number = error.errno if isinstance(error, OSError) else None
-        why = f"{pool.name}: telemetry cannot listen on {host}:{port}: {error}"
+        said = getattr(error, "strerror", None) or error
+        why = f"{pool.name}: telemetry cannot listen on {host}:{port}: {said}"
         raise OSError(number, why) from error
 
 

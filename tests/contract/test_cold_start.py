@@ -156,6 +156,7 @@ def test_a_start_up_that_fails_is_a_verdict() -> None:
     done = doctor("tests.contract.bridges:failing")
     assert done.returncode == 1
     assert "the weights are missing" in done.stdout
+    assert "crash loop" not in done.stdout
     assert "a pool cannot run this bridge here" in done.stdout
 
 

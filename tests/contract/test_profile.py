@@ -283,7 +283,7 @@ def test_stress_writes_a_profile_and_report_shows_it(tmp_path: Path) -> None:
             *("--operations", "30", "--profile", path),
         )
         assert "30 successful" in done
-    assert "30 calls of 1 commands" in run("report", old, "--format", "line")
+    assert "30 calls of 1 command in" in run("report", old, "--format", "line")
     # Other figures may be better or worse by chance, on a busy machine.
     median = re.compile(r"sleep +call P50")
     assert median.search(run("report", old, new, status=1).partition("Better")[0])

@@ -76,3 +76,4 @@ async def test_an_address_that_is_taken() -> None:
     await listener.wait_closed()
     assert result.exit_code == 1
     assert "cannot listen" in result.output
+    assert "Errno" not in result.output

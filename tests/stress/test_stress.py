@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +198,31 @@ def test_an_unknown_fault_is_told_the_known_ones() -> None:
 def test_other_formats(format_: str) -> None:
     out = stress("--bridge", "bridge.echo", "--operations", "20", "--format", format_)
     assert "20" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("load", [("--concurrency", "4"), ("--rate", "100")])
+def test_a_signal_ends_the_load_with_its_report(
+    number: signal.Signals, load: tuple[str, str], tmp_path: Path
+) -> None:
+    profile = tmp_path / "run.json"
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pool", "stress", "--bridge", "bridge.echo", *load),
+            *("--command", "echo", "--duration", "50", "--telemetry", "127.0.0.1:0"),
+            *("--profile", str(profile), "--format", "json"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        assert "telemetry at" in running.stderr.readline()
+        time.sleep(1)
+        running.send_signal(number)
+        report = json.loads(running.communicate(timeout=20)[0])
+    assert running.returncode == 128 + number
+    assert (report["ended_by"], report["conserved"]) == (number.name, True)
+    assert 0 < report["offered"] == report["operations"]
+    assert report["wall_s"] < 10
+    assert json.loads(profile.read_text())["commands"]

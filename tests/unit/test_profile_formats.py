@@ -16,7 +16,8 @@ from pool.profile import from_json as read
 from pool.profile.formats import FORMATS
 from pool.profile.formats.table import COLUMNS
 from pool.profile.formats.text import comparison_text
-from pool.profile.units import duration, share, size, times
+from pool.profile.trend import FEWEST
+from pool.profile.units import counted, duration, share, size, times
 from tests.unit.profiles import MB, book, call, open_fonts, report, report_of, sample, start
 
 
@@ -89,6 +90,19 @@ def test_one_line() -> None:
     assert "\n" not in as_line(hostile())
 
 
+def test_a_time_that_is_too_short_to_see_growth() -> None:
+    told = book()
+    told.hear([call()])
+    for at in range(FEWEST - 1):
+        sample(told, float(at), 50 * MB)
+    brief = report(told)
+    assert "0 of 1 grow, 1 seen too shortly to tell" in as_text(brief)
+    assert "cannot be told of so short a time" in as_html(brief)
+    sample(told, float(FEWEST), 50 * MB)
+    assert as_text(report(told)).endswith("0 of 1 grow")
+    assert "start quickly and do not grow: all is within" in as_html(report(told))
+
+
 def test_csv_has_a_row_for_each_phase() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(full()))))
     assert tuple(rows[0]) == COLUMNS
@@ -119,6 +133,10 @@ def test_calls_one_by_one() -> None:
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_a_number_of_things() -> None:
+    assert [counted(n, "call") for n in (0, 1, 1200)] == ["0 calls", "1 call", "1,200 calls"]
 
 
 def test_sizes_and_shares() -> None:

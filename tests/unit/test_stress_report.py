@@ -7,11 +7,12 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import pytest
 
-from pool.cli.stress.measured import Footprint, Measured, Run, Samples, Toll
+from pool.cli.stress.measured import Footprint, Measured, Run, Samples, Toll, in_short
 from pool.cli.stress.operations import read_inputs
 from pool.cli.stress.report import as_csv, as_json, as_text, figures, milliseconds
 from tests.unit.runs import adding_up
@@ -93,6 +94,29 @@ def test_the_text_says_what_failed() -> None:
     assert "2 BrokenWorkerError" in text
     assert "2 kill, 1 slow; ended of it: 2 kill" in text
     assert "conserved     yes" in text
+
+
+def test_the_text_says_what_the_first_of_each_error_said() -> None:
+    run = some_run()
+    run.measured.causes["BrokenWorkerError"] = "killed"
+    assert "\n              killed\nthroughput" in as_text(figures(run))
+    run.measured.errors["CallTimeout"] += 3
+    run.measured.causes["CallTimeout"] = "late"
+    told = "\n              CallTimeout: late\n              BrokenWorkerError: killed\n"
+    assert told in as_text(figures(run))
+    assert "BrokenWorkerError=killed;CallTimeout=late" in as_csv(figures(run))
+
+
+def test_the_signal_that_ended_the_load_is_told() -> None:
+    assert json.loads(as_json(report()))["ended_by"] is None
+    ended = figures(replace(some_run(), ended_by=Signals.SIGTERM))
+    assert ended["ended_by"] == "SIGTERM"
+    assert "ended by      SIGTERM, before the load was done" in as_text(ended)
+
+
+def test_of_what_an_error_says_the_first_line_is_kept() -> None:
+    assert in_short("it fell\nTraceback") == "it fell"
+    assert in_short("a\x1b[2Jb" + "c" * 1000) == "a?[2Jb" + "c" * 294
 
 
 def test_the_text_leaves_out_what_was_not_measured() -> None:

@@ -96,7 +96,9 @@ def with_cold_start(
     findings = {**findings, "cold_start": None}
     if not findings["ok"]:
         return findings  # they say why
-    return {**findings, "ok": False, "problems": [str(start)], "stderr": ""}
+    # Of a crash loop of one start, its cause.
+    cause = start if start is None or start.__cause__ is None else start.__cause__
+    return {**findings, "ok": False, "problems": [str(cause)], "stderr": ""}
 
 
 def diagnose(config: PoolConfig, examination: Examination) -> dict[str, Any]:

@@ -138,6 +138,10 @@ def stress(**options: Any) -> None:
     The counts of the load generator are compared with the pool's: exits with
     1 if an operation, a checkout, a call, a worker or a descriptor is
     unaccounted for, and the report says which.
+
+    SIGINT or SIGTERM ends the load: what is under way is waited for, and the
+    report and the profile are of what there was; exits with 130 or 143. A
+    second one ends it at once, without them.
     """
     configure_logs(options["log_level"])
     if options["operations"] is None and options["duration"] is None:
@@ -154,10 +158,13 @@ def stress(**options: Any) -> None:
     if options["profile"] is not None:
         run = profiled(pool, run, options["profile"])
     try:
-        report = figures(asyncio.run(run))
+        ran = asyncio.run(run)
     except PoolError as error:
         raise click.ClickException(str(error)) from None
+    report = figures(ran)
     click.echo(FORMATS[options["format_"]](report))
+    if ran.ended_by is not None:
+        sys.exit(128 + ran.ended_by)
     least = options["min_success"]
     enough = report["success_rate"] >= (least if least <= 1 else least / 100)
     sys.exit(0 if enough and report["conserved"] else 1)

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from pool import BrokenWorkerError, PoolSaturated, RemoteError, RequestError, WorkerPool
-from pool.cli.stress.measured import Measured, count_error
+from pool.cli.stress.measured import Measured, count_error, in_short
 from pool.cli.stress.operations import Call, Operation
 
 TICK = 0.001
@@ -64,6 +64,11 @@ class LoadRun:
         self._random = Random(load.seed)
         self._now = asyncio.get_running_loop().time
         self._begin = self._now()
+        self._ends_early = False
+
+    def end(self) -> None:
+        """Offer no more; `run` returns when what is under way has ended."""
+        self._ends_early = True
 
     async def run(self) -> None:
         """Offer the whole load and return when all of it has ended."""
@@ -79,7 +84,9 @@ class LoadRun:
     def _may_offer(self) -> bool:
         operations, duration = self._load.operations, self._load.duration
         too_many = operations is not None and self.measured.offered >= operations
-        return not too_many and (duration is None or self._now() < self._begin + duration)
+        if too_many or self._ends_early:
+            return False
+        return duration is None or self._now() < self._begin + duration
 
     def _offer(self) -> None:
         self.measured.offered += 1
@@ -125,7 +132,8 @@ class LoadRun:
             measured.shed += 1
             measured.refusals.add(self._now() - intended)
         except Exception as error:  # a foreign bridge may answer anything
-            _count(measured.errors, error)
+            name = _count(measured.errors, error)
+            measured.causes.setdefault(name, in_short(str(error)))
         else:
             measured.successful += 1
             measured.latencies.add(self._now() - intended)
@@ -178,6 +186,6 @@ class LoadRun:
         return counted
 
 
-def _count(counts: Counter[str], error: BaseException) -> None:
+def _count(counts: Counter[str], error: BaseException) -> str:
     told = error.error_type if isinstance(error, RemoteError) else None
-    count_error(counts, type(error).__name__, told or "")
+    return count_error(counts, type(error).__name__, told or "")

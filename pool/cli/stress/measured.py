@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
+from signal import Signals
 
 from pool.stats import PoolStats
 
@@ -21,11 +22,29 @@ MAX_NAMES = 100
 """Names of errors that are counted apart: a bridge may report each under a name of its own."""
 
 
-def count_error(counts: Counter[str], kind: str, told: str = "") -> None:
-    """Count an error under its kind and what the bridge told of it, if there is room for that."""
-    shown = "".join(char if char.isprintable() else "?" for char in told)
+LONGEST = 300
+"""Characters that are kept of what an error says: its first line."""
+
+
+def count_error(counts: Counter[str], kind: str, told: str = "") -> str:
+    """Count an error under its kind and what the bridge told of it, if there is room for that.
+
+    Returns the name under which it was counted.
+    """
+    shown = _printable(told)
     name = f"{kind}:{shown}" if shown else kind
-    counts[name if name in counts or len(counts) < MAX_NAMES else kind] += 1
+    name = name if name in counts or len(counts) < MAX_NAMES else kind
+    counts[name] += 1
+    return name
+
+
+def in_short(says: str) -> str:
+    """The beginning of what an error says."""
+    return _printable(says.strip().partition("\n")[0][:LONGEST])
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 class Samples:
@@ -62,7 +81,8 @@ class Measured:
     """What the load generator saw. Times are in seconds.
 
     `offered` counts operations as they are started, the outcomes count them
-    as they end, `errors` by name. `calls` counts the calls that operations
+    as they end, `errors` by name, and `causes` is what the first of each name
+    said. `calls` counts the calls that operations
     made, by "ok" or the error's name. `latencies` are of what succeeded and
     `refusals` of what was shed, both from the intended start; `lags` are how
     much later than intended an open loop started operations; `waits` are of
@@ -76,6 +96,7 @@ class Measured:
     unasked: int = 0
     retries: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    causes: dict[str, str] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     latencies: Samples = field(default_factory=Samples)
     refusals: Samples = field(default_factory=Samples)
@@ -153,7 +174,7 @@ class Run:
 
     `loaded` is the pool when the load had ended, `closed` the pool after it
     was closed; `before` and `after` are of the moments before it was opened
-    and after it was closed.
+    and after it was closed. `ended_by` is the signal that ended the load early.
     """
 
     measured: Measured
@@ -163,3 +184,4 @@ class Run:
     closed: PoolStats
     before: Footprint
     after: Footprint
+    ended_by: Signals | None = None

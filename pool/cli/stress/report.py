@@ -14,7 +14,10 @@ from pool.cli.stress.conservation import differences
 from pool.cli.stress.measured import Footprint, Run, Samples
 
 _PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
-_COUNTED_BY_KIND = ("errors", "faults", "victims_ended")
+_COUNTED_BY_KIND = ("errors", "causes", "faults", "victims_ended")
+
+SHOWN = 5
+"""Errors of which the text says what the first of them said: those that came most often."""
 
 
 def figures(run: Run) -> dict[str, Any]:
@@ -27,7 +30,9 @@ def figures(run: Run) -> dict[str, Any]:
         "successful": measured.successful,
         "failed": measured.failed,
         "errors": dict(measured.errors),
+        "causes": dict(measured.causes),
         "shed": measured.shed,
+        "ended_by": None if run.ended_by is None else run.ended_by.name,
         "success_rate": _share(measured.successful, measured.ended),
         "offered_per_s": _share(measured.offered, measured.offering),
         "throughput_per_s": _share(measured.successful, measured.wall),
@@ -120,7 +125,14 @@ def _operations(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         f"{report['successful']} successful, {report['failed']} failed, {report['shed']} shed"
     )
     yield "operations", f"{report['operations']}: {outcomes} ({report['success_rate']:.1%})"
-    yield "errors", _counts(report["errors"]) or "none"
+    if report["ended_by"]:
+        yield "ended by", f"{report['ended_by']}, before the load was done"
+    errors = report["errors"]
+    yield "errors", _counts(errors) or "none"
+    for name in sorted(errors, key=errors.get, reverse=True)[:SHOWN]:
+        cause = report["causes"].get(name)
+        if cause:
+            yield "", cause if len(errors) == 1 else f"{name}: {cause}"
     offered = f", {report['offered_per_s']:.1f} offered" if _has(report["start_lag_ms"]) else ""
     done = f"{report['throughput_per_s']:.1f} operations/s in {report['wall_s']:.2f} s"
     yield "throughput", done + offered

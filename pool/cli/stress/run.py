@@ -8,6 +8,7 @@ from typing import Any
 from pool import WorkerPool
 from pool.cli.serving import Address, shown
 from pool.cli.stress.chaos import Chaos, Plan
+from pool.cli.stress.ending import ended_by_signals
 from pool.cli.stress.load import Load, LoadRun
 from pool.cli.stress.measured import Run
 from pool.cli.stress.operations import Operation
@@ -29,7 +30,8 @@ async def conduct(
     """Open the pool, offer it the load while faults befall it as planned, and close it.
 
     `patience` is how many seconds the last victims have to end; `telemetry` is where the
-    pool's is served meanwhile. On a terminal a `view` of the pool is shown, else a bar.
+    pool's is served meanwhile. SIGINT and SIGTERM end the load, and the run in order. On
+    a terminal a `view` of the pool is shown, else a bar.
     """
     before = footprint()
     async with shown(pool, telemetry), pool:
@@ -38,7 +40,8 @@ async def conduct(
         with showing(pool, load, offered.measured, view=view) as show:
             watched = watching(pool, show)
             async with chaos.at_large(), watched as availability:
-                await offered.run()
+                with ended_by_signals(offered.end) as came:
+                    await offered.run()
         loaded = pool.stats()
     return Run(
         measured=offered.measured,
@@ -48,4 +51,5 @@ async def conduct(
         closed=pool.stats(),
         before=before,
         after=footprint(),
+        ended_by=came[0] if came else None,
     )

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from pool.profile.formats.text import plain
-from pool.profile.report import Call, Command, Distribution, Report
+from pool.profile.report import Call, Command, Distribution, Report, Worker
+from pool.profile.trend import tells
 from pool.profile.units import duration, share, size, times
 
 
@@ -36,10 +37,12 @@ def facts(report: Report) -> str:
 def findings(report: Report) -> str:
     """What is wrong, each with what to do."""
     if not report.findings:
+        told = any(tells(worker.memory) for worker in report.workers)
+        grow = "" if told else " Whether workers grow cannot be told of so short a time."
         return (
             '<div class="finding good"><b>nothing found</b><p>No command is slow or uneven, nobody '
-            "waits for long, workers start quickly and do not grow: all is within its "
-            "threshold.</p></div>"
+            f"waits for long, workers start quickly{' and do not grow' if told else ''}: all is "
+            f"within its threshold.{grow}</p></div>"
         )
     return "".join(
         f'<article class="finding {finding.severity}"><b>{finding.severity}</b> '
@@ -109,13 +112,19 @@ def workers(report: Report) -> str:
                 worker.name,
                 f"{worker.memory[-1].calls:,}" if worker.memory else "-",
                 size(worker.peak),
-                "grows" if worker.trend.leak_suspected else worker.trend.direction,
+                _trend(worker),
                 size(worker.trend.bytes_per_second),
                 size(worker.trend.bytes_per_call),
             ]
             for worker in report.workers
         ),
     )
+
+
+def _trend(worker: Worker) -> str:
+    if not tells(worker.memory):
+        return "-"
+    return "grows" if worker.trend.leak_suspected else worker.trend.direction
 
 
 def calls(shown: Sequence[Call]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from pool.profile.compare import Comparison
 from pool.profile.report import Call, Command, Distribution, Report
-from pool.profile.units import duration, share, size
+from pool.profile.trend import tells
+from pool.profile.units import counted, duration, share, size
 
 WIDTH = 100
 
@@ -21,7 +22,7 @@ def as_line(report: Report) -> str:
     """The profile in one line."""
     worst = report.findings[0] if report.findings else None
     finding = (
-        f"{len(report.findings)} findings, the worst: {worst.severity}, {worst.kind} of "
+        f"{counted(len(report.findings), 'finding')}, the worst: {worst.severity}, {worst.kind} of "
         f"{plain(worst.subject)}"
         if worst is not None
         else "no findings"
@@ -32,7 +33,8 @@ def as_line(report: Report) -> str:
 def _summary(report: Report) -> str:
     rate = report.calls / report.seconds if report.seconds else 0.0
     return (
-        f"{plain(report.pool)}: {report.calls:,} calls of {len(report.commands)} commands in "
+        f"{plain(report.pool)}: {counted(report.calls, 'call')} of "
+        f"{counted(len(report.commands), 'command')} in "
         f"{duration(report.seconds)} ({rate:,.0f}/s), {share(report.success)} successful"
     )
 
@@ -101,7 +103,10 @@ def _workers(report: Report) -> Iterator[str]:
     if report.workers:
         peak = max(worker.peak for worker in report.workers)
         grow = sum(worker.trend.leak_suspected for worker in report.workers)
-        yield f"memory   {size(peak)} at most in a worker, {grow} of {len(report.workers)} grow"
+        brief = sum(not tells(worker.memory) for worker in report.workers)
+        unknown = f", {brief} seen too shortly to tell" if brief else ""
+        of = len(report.workers)
+        yield f"memory   {size(peak)} at most in a worker, {grow} of {of} grow{unknown}"
 
 
 def _timeouts(report: Report) -> Iterator[str]:
