@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from bridge.messages.secrets import looks_secret
@@ -33,6 +35,18 @@ def pytest_collection_finish() -> None:
     """What was imported stays: the collection after each test need not look at it every time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A test of the command line configures logs, for those after it in this process too."""
+    log = logging.getLogger("bridgepool")
+    level, propagate, handlers = log.level, log.propagate, log.handlers[:]
+    yield
+    log.setLevel(level)
+    log.propagate = propagate
+    log.handlers[:] = handlers
+    structlog.reset_defaults()
 
 
 @pytest.fixture
