@@ -137,8 +137,8 @@ def _leak(report: Report, thresholds: Thresholds) -> Iterator[Finding]:
     trend = worst.trend
     calls = f", {size(trend.bytes_per_call)} with each call" if trend.bytes_per_call > 0 else ""
     says = (
-        f"{len(leaking)} of {len(report.workers)} workers grow and do not stop: {worst.name} by "
-        f"{size(trend.bytes_per_second)} a second{calls}."
+        f"The memory of {len(leaking)} of {len(report.workers)} workers grows and does not stop: "
+        f"that of {worst.name} by {size(trend.bytes_per_second)} a second{calls}."
     )
     yield from _finding("leak", "workers", trend.growth, trend.allowed * thresholds.leak, says)
 

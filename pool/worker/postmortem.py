@@ -29,7 +29,7 @@ OF_ITSELF = frozenset({"crash", "signal", "oom", "template_lost", "protocol"})
 class Remains:
     """All that is known of a worker; `what` completes the sentence "the worker ...".
 
-    `garbled` says that it sent what makes no sense.
+    `garbled` says that it sent what makes no sense, `traceback` what its start-up failed of.
     """
 
     worker: str
@@ -40,6 +40,7 @@ class Remains:
     reason: str
     what: str
     garbled: bool = False
+    traceback: str = ""
 
     def start_error(self) -> WorkerStartError:
         """Why there never was a worker."""
@@ -61,6 +62,8 @@ class Remains:
     def _story(self, when: str) -> str:
         stderr = self.stderr_tail.strip()[-QUOTED_STDERR:]
         said = f"; last on stderr:\n{stderr}" if stderr else ""
+        if self.traceback not in stderr:  # where most bridges have written it too
+            said = f"\n{self.traceback}{said}"
         return (
             f"worker {self.worker} (pid {self.pid}, {self.age:.2f} s old) "
             f"{describe_exit(self.returncode)} {when}: {self.what}{said}"

@@ -86,7 +86,7 @@ class Worker(Member):
         self._has_started = asyncio.Event()
         self._has_left = asyncio.Event()
         self.took = StartTimes()
-        self._what = ""
+        self._what = self._traceback = ""
         self._garbled = False
 
     # What others read
@@ -245,7 +245,8 @@ class Worker(Member):
         if self.state is not WorkerState.STARTING:
             return
         if not reply.success:
-            said = f"{reply.error_type or 'error'}: {reply.error}\n{reply.traceback or ''}"
+            self._traceback = (reply.traceback or "").strip()
+            said = f"{reply.error_type or 'error'}: {reply.error}"
             self._lose(f"said that its start-up failed: {said.strip()}")
             return
         able = capabilities(reply)
@@ -301,6 +302,7 @@ class Worker(Member):
         return self._remains().not_sent(command)
 
     def _remains(self) -> Remains:
+        secrets = self._launcher.secrets
         return Remains(
             worker=self.name,
             pid=self.pid,
@@ -308,6 +310,7 @@ class Worker(Member):
             returncode=self.returncode,
             stderr_tail=self._launched.stderr.tail() if self._launched else "",
             reason=self.reason,
-            what=excerpt(self._launcher.secrets, self._what, MAX_ERROR_TEXT),
+            what=excerpt(secrets, self._what, MAX_ERROR_TEXT),
+            traceback=excerpt(secrets, self._traceback, MAX_ERROR_TEXT),
             garbled=self._garbled,
         )

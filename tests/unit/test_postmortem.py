@@ -65,3 +65,14 @@ def test_whose_fault_it_was() -> None:
     assert sorted(OF_ITSELF) == ["crash", "oom", "protocol", "signal", "template_lost"]
     assert sorted(FAULTS - OF_ITSELF) == ["ping", "start", "timeout"]
     assert OF_ITSELF < FAULTS
+
+
+def test_a_traceback_is_told_once() -> None:
+    traceback = "Traceback ...\nValueError: no model"
+    failed = replace(REMAINS, traceback=traceback)
+    assert str(failed.start_error()).endswith(
+        "ended it\nTraceback ...\nValueError: no model; last on stderr:\nthe end"
+    )
+    written = replace(failed, stderr_tail=f"start-up failed\n{traceback}\n").start_error()
+    assert str(written).count("ValueError: no model") == 1
+    assert str(written).endswith(f"; last on stderr:\nstart-up failed\n{traceback}")
