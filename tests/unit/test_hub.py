@@ -57,6 +57,21 @@ async def test_a_rare_event_is_told_in_the_next_turn() -> None:
     assert heard == [closed()]
 
 
+async def test_rare_events_in_each_turn_do_not_put_it_off() -> None:
+    hub, heard = Hub("p"), Heard()
+    loop = asyncio.get_running_loop()
+
+    def happens(left: int) -> None:
+        if left:
+            loop.call_soon(happens, left - 1)
+        hub.tell(closed(left))
+
+    hub.listen(heard)
+    happens(9)
+    await turn()
+    assert [event.at for event in heard] == [9, 8]
+
+
 async def test_a_frequent_one_waits_for_others() -> None:
     hub, heard = Hub("p"), Heard()
     hub.listen(heard, FREQUENT)
