@@ -48,6 +48,13 @@ async def turn() -> None:
     await asyncio.sleep(0)
 
 
+async def told(heard: Heard) -> None:
+    """Until it has been told something, which takes `DELAY` at most."""
+    async with asyncio.timeout(20 * DELAY):
+        while not heard:
+            await turn()
+
+
 async def test_a_rare_event_is_told_in_the_next_turn() -> None:
     hub, heard = Hub("p"), Heard()
     hub.listen(heard)
@@ -79,8 +86,7 @@ async def test_a_frequent_one_waits_for_others() -> None:
     hub.note(granted(1))
     await turn()
     hub.note(granted(2))
-    while not heard:
-        await turn()
+    await told(heard)
     assert heard.portions == [2]
     assert asyncio.get_running_loop().time() - began >= DELAY * 0.9
 
@@ -168,8 +174,7 @@ async def test_a_table_is_told_without_anything_else() -> None:
     hub.listen(heard, [CheckoutsReturned])
     began = asyncio.get_running_loop().time()
     add(hub, 1)
-    while not heard:
-        await turn()
+    await told(heard)
     assert asyncio.get_running_loop().time() - began >= DELAY * 0.9
 
 
