@@ -99,9 +99,8 @@ class Hub:
             self._telling, self._is_soon = None, False
         events, self._waiting = self._waiting, []
         events += self._tables()
-        if events:
-            for listener, kinds in list(self._listeners.items()):
-                self._tell_one(listener, kinds, events)
+        for listener, kinds in list(self._listeners.items()):
+            self._tell_one(listener, kinds, events)
 
     def _tables(self) -> Iterator[Table]:
         for rows in (self.calls, self.checkouts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -12,6 +12,7 @@ from pool.telemetry.events import (
     EVENTS,
     FREQUENT,
     RARE,
+    CallFinished,
     CheckoutGranted,
     CheckoutReturned,
     Event,
@@ -20,7 +21,9 @@ from pool.telemetry.events import (
     ReplyLate,
 )
 from pool.telemetry.hub import DELAY, MANY, Hub
-from pool.telemetry.tables import CallsFinished, CheckoutsReturned
+from pool.telemetry.tables import CallsFinished, CheckoutsReturned, members
+from pool.testing import run
+from tests.unit.profiles import call
 
 
 class Heard(list[Event]):
@@ -100,6 +103,27 @@ async def test_many_do_not_wait() -> None:
     assert heard.portions == [MANY]
 
 
+@pytest.mark.parametrize("early", [Hub.flush, lambda hub: hub.tell(closed())])
+def test_each_frequent_one_waits_for_as_long_as_the_first(early: Callable[[Hub], None]) -> None:
+    async def when_told() -> list[float]:
+        hub, told_at = Hub("p"), []
+        now = asyncio.get_running_loop().time
+        hub.listen(lambda _: told_at.append(now() - began), [CheckoutGranted, PoolClosed])
+        began = now()
+        hub.note(granted(1))
+        await asyncio.sleep(0.03)
+        early(hub)
+        await asyncio.sleep(0.01)
+        hub.note(granted(2))
+        await asyncio.sleep(0.03)
+        hub.note(granted(3))
+        await asyncio.sleep(1)
+        return told_at
+
+    assert run(when_told()) == pytest.approx([0.03, 0.04 + DELAY])
+    assert DELAY == 0.05
+
+
 async def test_all_are_told_in_their_order() -> None:
     hub, heard = Hub("p"), Heard()
     hub.listen(heard, EVENTS)
@@ -120,6 +144,17 @@ async def test_each_is_told_of_its_kinds_alone() -> None:
     assert late == [ReplyLate("p", 1.0, "p-1")]
     assert late.portions == [1]
     assert len(all_) == 2
+
+
+async def test_who_wants_nothing_of_what_happened_is_not_called() -> None:
+    hub, heard, other = Hub("p"), Heard(), Heard()
+    hub.listen(heard, [ReplyLate])
+    hub.flush()
+    hub.listen(other)
+    hub.tell(closed())
+    hub.flush()
+    assert heard.portions == []
+    assert other.portions == [1]
 
 
 async def test_nothing_is_kept_that_nobody_wants() -> None:
@@ -178,6 +213,26 @@ async def test_a_table_is_told_without_anything_else() -> None:
     assert asyncio.get_running_loop().time() - began >= DELAY * 0.9
 
 
+async def test_calls_are_told_in_tables_and_one_by_one() -> None:
+    hub, single, tabled = Hub("p"), Heard(), Heard()
+    hub.listen(single, [CallFinished])
+    hub.listen(tabled, [CallsFinished])
+    calls = [call("a", at=1.0), call("b", at=2.0)]
+    for each in calls:
+        hub.calls.add(tuple(getattr(each, name) for name in members(CallFinished)))
+    await told(tabled)
+    assert single == calls
+    assert tabled == [CallsFinished.from_events(calls)]
+
+
+async def test_calls_are_told_without_anything_else() -> None:
+    hub, heard = Hub("p"), Heard()
+    hub.listen(heard, [CallsFinished])
+    hub.calls.add(tuple(range(hub.calls.width)))
+    await told(heard)
+    assert heard.portions == [1]
+
+
 async def test_the_same_is_told_one_by_one_and_in_tables() -> None:
     hub, single, tabled = Hub("p"), Heard(), Heard()
     hub.listen(single, [CheckoutReturned])
@@ -227,6 +282,8 @@ async def test_who_fails_is_told_no_more_and_the_others_are(
         hub.flush()
     assert len(heard) == 2
     assert len(caplog.records) == 1
+    assert caplog.records[0].name == "bridgepool"
+    assert caplog.records[0].getMessage() == f"{fails!r} failed: it is told of no more events"
     assert "no disk" in caplog.text
     assert not hub.calls.are_wanted
 
