@@ -41,6 +41,15 @@ def test_so_many_are_kept_of_the_last_and_of_the_slowest(
     assert [slow.at for slow in kept.slowest(0.0)] == [slow.at for slow in slowest[:most]]
 
 
+def test_quick_calls_are_among_the_slowest_while_there_is_room() -> None:
+    kept = kept_of(3, numbered([[0.5], [0.2], [0.1, 0.3], [0.05, 0.25]]))
+    assert [slow.seconds for slow in kept.slowest(0.0)] == [0.5, 0.3, 0.25]
+    assert [slow.seconds for slow in kept_of(3, numbered([[0.5], [0.2]])).slowest(0.0)] == [
+        0.5,
+        0.2,
+    ]
+
+
 def test_a_call_is_kept_with_all_that_is_known_of_it() -> None:
     fields = {"worker": "w-7", "outcome": "error", "waited": 0.25, "compute": 0.5, "calls": 3}
     sizes = {"request_bytes": 11, "response_bytes": 22}
