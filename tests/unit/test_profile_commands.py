@@ -14,6 +14,7 @@ from hypothesis import strategies as some
 from msgspec import Raw
 
 from pool.profile.commands import (
+    ENOUGH,
     MANY,
     MAX_ALL_PHASES,
     MAX_COMMANDS,
@@ -25,6 +26,7 @@ from pool.profile.commands import (
     phases_of,
 )
 from pool.profile.report import Command, Distribution
+from pool.profile.sketch import LONGEST
 from pool.telemetry.events import CallFinished
 from pool.telemetry.tables import CallsFinished
 from tests.unit.profiles import call
@@ -145,6 +147,12 @@ def test_a_command_that_was_never_called_has_not_failed() -> None:
     assert (found.count, found.success, found.timeout) == (0, 1.0, None)
 
 
+def test_calls_whose_durations_cannot_be_are_counted_without_them() -> None:
+    found = of(*[call(seconds=2 * LONGEST)] * ENOUGH)
+    assert (found.count, found.timeout) == (ENOUGH, None)
+    assert "call" not in found.durations
+
+
 # Waits
 
 
@@ -219,7 +227,18 @@ def test_the_last_place_for_a_phase_is_that_of_the_others() -> None:
     assert found[OTHER].count == 6
 
 
-def test_all_phases_are_bounded_and_known_ones_go_on() -> None:
+def test_phases_that_are_known_are_told_apart_when_there_are_too_many() -> None:
+    commands = Commands()
+    many = [call(phases={f"phase {place}": 0.1}) for place in range(MAX_PHASES)]
+    for _ in range(2):
+        tell(commands, *many)
+        only(commands)
+    found = only(commands).phases
+    assert list(found) == [*(f"phase {place}" for place in range(MAX_PHASES - 1)), OTHER]
+    assert {known.count for known in found.values()} == {2}
+
+
+def test_phases_of_all_commands_are_bounded() -> None:
     commands = Commands()
     for c in range(MAX_COMMANDS):
         phases = {f"{c} {place}": 0.1 for place in range(40)}

@@ -148,6 +148,12 @@ def test_both_halves_have_to_rise(part: float, is_leak: bool, order: int) -> Non
     assert found.leak_suspected is is_leak
 
 
+def test_what_has_ceased_to_rise_is_no_leak() -> None:
+    found = seen([50.0 * MB] * 18 + after(straight(50 * MB, MB, 11), 0, 7))
+    assert found.growth > found.allowed
+    assert not found.leak_suspected
+
+
 def test_one_small_step_is_no_direction() -> None:
     found = seen([50.0 * MB] * 36 + [60.0 * MB] * 4)
     assert (found.direction, found.bytes_per_second, found.leak_suspected) == ("flat", 0, False)
