@@ -23,7 +23,7 @@ demo: $(VENV)/installed
 bench: $(VENV)/installed-bench
 	$(RUN)/python -m benchmarks
 
-# Takes about a quarter of an hour on two processors; FILES="pool/capacity.py ..." takes some.
+# Takes about forty minutes on two processors; FILES="pool/capacity.py ..." takes some.
 mutants: $(VENV)/installed-mutation
 	$(RUN)/python -m tests.mutation $(FILES)
 

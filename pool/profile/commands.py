@@ -49,7 +49,7 @@ def phases_of(raw: Raw | None) -> dict[str, float]:
         return {}
     try:
         told = _decode_phases(raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     return {name[:MAX_NAME]: seconds for name, seconds in [*told.items()][:MAX_PHASES]}
 

@@ -148,8 +148,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """A profile of `seconds`, begun at `began` (time of day, UTC).
 
     `uncounted` commands and phases beyond the bounds are among those named "other".
-    `queue_wait` is of all checkouts, leases' too, but for those that waited for the
-    first worker, whose waits are `start_wait`.
+    `queue_wait` is of all checkouts, leases' too, but not of batches', and not of those
+    that waited for the first worker, whose waits are `start_wait`.
     """
 
     version: int = VERSION

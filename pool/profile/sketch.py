@@ -88,7 +88,6 @@ class Sketch:
 
     def merge(self, other: Sketch) -> None:
         """Add all that another one has."""
-        self._settle()
         other._settle()
         self._bins.merge(other._bins)
         self.count += other.count

@@ -14,7 +14,8 @@ MAX_SNAPSHOTS = 512
 """Of the system, over all of the time: 250 bytes each."""
 
 MAX_WORKERS = 128
-"""Workers whose memory is remembered; of more, those that are gone for longest are forgotten."""
+"""Workers whose memory is remembered. Of more, those that are gone are forgotten, in the order in
+which they came; those that live never are, they are no more than the pool has."""
 
 MAX_POINTS = 96
 """Of a worker's memory: 120 bytes each. The trend looks at all pairs of half of them."""
@@ -100,9 +101,10 @@ class System:
         return used.peak if is_new else used.resident
 
     def _forget(self) -> None:
-        while len(self._workers) > MAX_WORKERS:
-            gone = (name for name, growth in self._workers.items() if growth.is_gone)
-            del self._workers[next(gone, next(iter(self._workers)))]
+        too_many = max(0, len(self._workers) - MAX_WORKERS)
+        gone = [name for name, growth in self._workers.items() if growth.is_gone]
+        for name in gone[:too_many]:
+            del self._workers[name]
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         return tuple(self._snapshots.points)

@@ -39,12 +39,12 @@ def slope(points: Sequence[Point]) -> float:
 
 def chance(values: Sequence[float]) -> float:
     """How likely values without a trend are to rise or fall as clearly as these (two-sided)."""
-    n = len(values)
     rises = sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
+    if not rises:
+        return 1.0
+    n = len(values)
     tied = sum(t * (t - 1) * (2 * t + 5) for t in Counter(values).values())
     variance = (n * (n - 1) * (2 * n + 5) - tied) / 18
-    if not rises or variance <= 0:
-        return 1.0
     z = (abs(rises) - 1) / sqrt(variance)
     return erfc(z / sqrt(2))
 
@@ -63,7 +63,7 @@ def trend(series: Sequence[Memory]) -> Trend:
     """
     seen = _later_half(_at_work(series))
     sizes = [float(point.resident) for point in seen]
-    if not tells(seen) or chance(sizes) > SIGNIFICANT:
+    if chance(sizes) > SIGNIFICANT:
         return Trend()
     growth = _growth(sizes, len(sizes))
     # A leak goes on: what rises in one half only was filled then.

@@ -9,7 +9,7 @@ def duration(seconds: float) -> str:
         return f"{_digits(seconds * 1e6)} µs"
     if seconds < 0.9995:
         return f"{_digits(seconds * 1e3)} ms"
-    return f"{_digits(seconds)} s" if seconds < 100 else f"{seconds:,.0f} s"
+    return f"{_digits(seconds)} s"
 
 
 def size(amount: float) -> str:

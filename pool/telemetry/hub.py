@@ -37,6 +37,7 @@ class Hub:
         self._wanted: frozenset[type[Event]] = frozenset()
         self._waiting: list[Event] = []
         self._telling: asyncio.Handle | None = None
+        self._is_soon = False
 
     # Listening
 
@@ -84,20 +85,22 @@ class Hub:
             self._telling = asyncio.get_running_loop().call_later(DELAY, self.flush)
 
     def _tell_soon(self) -> None:
+        if self._is_soon:
+            return  # asked for anew, events in each turn would put it off for ever
         if self._telling is not None:
             self._telling.cancel()
         self._telling = asyncio.get_running_loop().call_soon(self.flush)
+        self._is_soon = True
 
     def flush(self) -> None:
         """Tell what has happened, now."""
         if self._telling is not None:
             self._telling.cancel()
-            self._telling = None
+            self._telling, self._is_soon = None, False
         events, self._waiting = self._waiting, []
         events += self._tables()
-        if events:
-            for listener, kinds in list(self._listeners.items()):
-                self._tell_one(listener, kinds, events)
+        for listener, kinds in list(self._listeners.items()):
+            self._tell_one(listener, kinds, events)
 
     def _tables(self) -> Iterator[Table]:
         for rows in (self.calls, self.checkouts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -12,6 +12,7 @@ from pool.telemetry.events import (
     EVENTS,
     FREQUENT,
     RARE,
+    CallFinished,
     CheckoutGranted,
     CheckoutReturned,
     Event,
@@ -20,7 +21,9 @@ from pool.telemetry.events import (
     ReplyLate,
 )
 from pool.telemetry.hub import DELAY, MANY, Hub
-from pool.telemetry.tables import CallsFinished, CheckoutsReturned
+from pool.telemetry.tables import CallsFinished, CheckoutsReturned, members
+from pool.testing import run
+from tests.unit.profiles import call
 
 
 class Heard(list[Event]):
@@ -48,6 +51,13 @@ async def turn() -> None:
     await asyncio.sleep(0)
 
 
+async def told(heard: Heard) -> None:
+    """Until it has been told something, which takes `DELAY` at most."""
+    async with asyncio.timeout(20 * DELAY):
+        while not heard:
+            await turn()
+
+
 async def test_a_rare_event_is_told_in_the_next_turn() -> None:
     hub, heard = Hub("p"), Heard()
     hub.listen(heard)
@@ -57,6 +67,21 @@ async def test_a_rare_event_is_told_in_the_next_turn() -> None:
     assert heard == [closed()]
 
 
+async def test_rare_events_in_each_turn_do_not_put_it_off() -> None:
+    hub, heard = Hub("p"), Heard()
+    loop = asyncio.get_running_loop()
+
+    def happens(left: int) -> None:
+        if left:
+            loop.call_soon(happens, left - 1)
+        hub.tell(closed(left))
+
+    hub.listen(heard)
+    happens(9)
+    await turn()
+    assert [event.at for event in heard] == [9, 8]
+
+
 async def test_a_frequent_one_waits_for_others() -> None:
     hub, heard = Hub("p"), Heard()
     hub.listen(heard, FREQUENT)
@@ -64,8 +89,7 @@ async def test_a_frequent_one_waits_for_others() -> None:
     hub.note(granted(1))
     await turn()
     hub.note(granted(2))
-    while not heard:
-        await turn()
+    await told(heard)
     assert heard.portions == [2]
     assert asyncio.get_running_loop().time() - began >= DELAY * 0.9
 
@@ -77,6 +101,27 @@ async def test_many_do_not_wait() -> None:
         hub.note(granted(at))
     await turn()
     assert heard.portions == [MANY]
+
+
+@pytest.mark.parametrize("early", [Hub.flush, lambda hub: hub.tell(closed())])
+def test_each_frequent_one_waits_for_as_long_as_the_first(early: Callable[[Hub], None]) -> None:
+    async def when_told() -> list[float]:
+        hub, told_at = Hub("p"), []
+        now = asyncio.get_running_loop().time
+        hub.listen(lambda _: told_at.append(now() - began), [CheckoutGranted, PoolClosed])
+        began = now()
+        hub.note(granted(1))
+        await asyncio.sleep(0.03)
+        early(hub)
+        await asyncio.sleep(0.01)
+        hub.note(granted(2))
+        await asyncio.sleep(0.03)
+        hub.note(granted(3))
+        await asyncio.sleep(1)
+        return told_at
+
+    assert run(when_told()) == pytest.approx([0.03, 0.04 + DELAY])
+    assert DELAY == 0.05
 
 
 async def test_all_are_told_in_their_order() -> None:
@@ -99,6 +144,17 @@ async def test_each_is_told_of_its_kinds_alone() -> None:
     assert late == [ReplyLate("p", 1.0, "p-1")]
     assert late.portions == [1]
     assert len(all_) == 2
+
+
+async def test_who_wants_nothing_of_what_happened_is_not_called() -> None:
+    hub, heard, other = Hub("p"), Heard(), Heard()
+    hub.listen(heard, [ReplyLate])
+    hub.flush()
+    hub.listen(other)
+    hub.tell(closed())
+    hub.flush()
+    assert heard.portions == []
+    assert other.portions == [1]
 
 
 async def test_nothing_is_kept_that_nobody_wants() -> None:
@@ -153,9 +209,28 @@ async def test_a_table_is_told_without_anything_else() -> None:
     hub.listen(heard, [CheckoutsReturned])
     began = asyncio.get_running_loop().time()
     add(hub, 1)
-    while not heard:
-        await turn()
+    await told(heard)
     assert asyncio.get_running_loop().time() - began >= DELAY * 0.9
+
+
+async def test_calls_are_told_in_tables_and_one_by_one() -> None:
+    hub, single, tabled = Hub("p"), Heard(), Heard()
+    hub.listen(single, [CallFinished])
+    hub.listen(tabled, [CallsFinished])
+    calls = [call("a", at=1.0), call("b", at=2.0)]
+    for each in calls:
+        hub.calls.add(tuple(getattr(each, name) for name in members(CallFinished)))
+    await told(tabled)
+    assert single == calls
+    assert tabled == [CallsFinished.from_events(calls)]
+
+
+async def test_calls_are_told_without_anything_else() -> None:
+    hub, heard = Hub("p"), Heard()
+    hub.listen(heard, [CallsFinished])
+    hub.calls.add(tuple(range(hub.calls.width)))
+    await told(heard)
+    assert heard.portions == [1]
 
 
 async def test_the_same_is_told_one_by_one_and_in_tables() -> None:
@@ -207,6 +282,8 @@ async def test_who_fails_is_told_no_more_and_the_others_are(
         hub.flush()
     assert len(heard) == 2
     assert len(caplog.records) == 1
+    assert caplog.records[0].name == "bridgepool"
+    assert caplog.records[0].getMessage() == f"{fails!r} failed: it is told of no more events"
     assert "no disk" in caplog.text
     assert not hub.calls.are_wanted
 

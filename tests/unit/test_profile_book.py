@@ -9,16 +9,29 @@ from msgspec import Raw
 
 from pool.exchange.codec import Times
 from pool.profile.book import MAX_STARTS, MAX_TEMPLATES
-from pool.profile.commands import MAX_COMMANDS, MAX_NAME, MAX_PHASES, OTHER
+from pool.profile.commands import MANY, MAX_COMMANDS, MAX_NAME, MAX_PHASES, OTHER
+from pool.profile.report import Start
 from pool.profile.system import MAX_POINTS, MAX_SNAPSHOTS, MAX_WORKERS
+from pool.profile.thresholds import Thresholds
 from pool.telemetry.events import (
     CheckoutExpired,
     CheckoutShed,
     TemplateLoaded,
     WorkerExited,
+    WorkerStarted,
 )
 from pool.usage import Usage
-from tests.unit.profiles import MB, book, call, report, report_of, sample, start, stats
+from tests.unit.profiles import (
+    MB,
+    TabledBook,
+    book,
+    call,
+    report,
+    report_of,
+    sample,
+    start,
+    stats,
+)
 
 
 def test_a_call_in_its_parts() -> None:
@@ -87,6 +100,17 @@ def test_the_wait_for_the_first_worker_is_told_apart() -> None:
     assert (wait.count, wait.max) == (1, 0.25)
 
 
+def test_the_first_worker_is_the_first_of_all_that_started() -> None:
+    told = book(first_ready=inf)
+    told.hear([start(at=5.0), start("w-2", at=9.0)])
+    told.hear([call(at=8.0, seconds=1.0, waited=1.0)] * MANY)
+    told.hear([call(at=8.0, seconds=1.0, waited=3.0)])
+    found = report(told)
+    assert found.start_wait is not None
+    assert found.queue_wait is not None
+    assert (found.queue_wait.count, found.start_wait.count) == (MANY, 1)
+
+
 def test_further_calls_on_a_lease_have_not_waited() -> None:
     found = report_of(call(waited=0.5), call(waited=None), call("other", waited=None))
     assert found.queue_wait is not None
@@ -102,6 +126,34 @@ def test_who_was_refused_and_who_left() -> None:
     found = report(told)
     assert found.refused == {"shed": 1, "timeout": 1}
     assert found.exits == {"oom": 1}
+
+
+def test_all_who_were_refused_and_who_left_are_counted() -> None:
+    told = book()
+    told.hear([CheckoutShed("p", 1.0, 5, 0.1)] * 2 + [CheckoutExpired("p", 1.0, 0.1)] * 3)
+    told.hear([WorkerExited("p", 1.0, "w-1", 1, 0, "oom", None, 9, 5, 1.0)] * 4)
+    found = report(told)
+    assert found.refused == {"shed": 2, "timeout": 3}
+    assert found.exits == {"oom": 4}
+
+
+def test_instants_are_told_from_the_begin_of_the_profile() -> None:
+    told = TabledBook(100.0, 10)
+    loaded = TemplateLoaded("p", 101.0, "p-template-1", 1, 1, 2.0, 1.2, 0.3, 0.1)
+    told.hear([loaded, start(at=102.0), call(at=103.0)])
+    sample(told, 104.0, MB)
+    found = told.report(110.0, "name", "today", Thresholds(slow=0.5))
+    assert (found.pool, found.began, found.seconds) == ("name", "today", 10.0)
+    assert found.thresholds == Thresholds(slow=0.5)
+    assert (found.templates[0].at, found.starts[0].at) == (1.0, 2.0)
+    assert found.last[0].at == found.slowest[0].at == 3.0
+    assert found.snapshots[0].at == found.workers[0].memory[0].at == 4.0
+
+
+def test_a_start_in_its_parts() -> None:
+    told = book()
+    told.hear([WorkerStarted("p", 5.0, "w-1", 7, 0, 1, 0.1, 0.2, 0.3, 0.7)])
+    assert report(told).starts == (Start("w-1", 5.0, 0.1, 0.2, 0.3, 0.7),)
 
 
 def test_a_timeout_is_twice_the_95th_percentile_of_enough_calls() -> None:
@@ -136,6 +188,34 @@ def test_the_peak_memory_of_the_workers_that_ran_a_command() -> None:
     assert found.command("large").peak_memory == 80 * MB
     assert found.command("small").peak_memory == 30 * MB
     assert found.command("other").peak_memory is None
+
+
+def test_memory_of_other_times_is_not_a_commands() -> None:
+    told = book()
+    told.hear([call("small")])
+    sample(told, 1.0, 20 * MB)
+    sample(told, 2.0, 80 * MB)
+    assert report(told).command("small").peak_memory == 20 * MB
+
+
+def test_a_snapshot_has_all_calls_so_far() -> None:
+    told = book()
+    for at in range(3):
+        told.hear([call()] * (at + 1))
+        sample(told, float(at), MB)
+    found = report(told).snapshots
+    assert [seen.calls for seen in found] == [1, 3, 6]
+    assert {seen.descriptors for seen in found} == {10}
+
+
+def test_how_late_the_event_loop_came_is_known_of_all_the_time() -> None:
+    told = book()
+    for seconds in (0.2, 0.1, 0.4):
+        told.lagged(seconds)
+        sample(told, 1.0, MB)
+    lag = report(told).loop_lag
+    assert lag is not None
+    assert (lag.count, lag.min, lag.max) == (3, 0.1, 0.4)
 
 
 def test_processors_and_lag_of_the_time_between() -> None:
@@ -188,7 +268,9 @@ def test_starts_are_bounded_to_the_first_and_the_last() -> None:
     told.hear([start(f"w-{place}", at=float(place)) for place in range(1000)])
     starts = report(told).starts
     assert len(starts) == MAX_STARTS
-    assert (starts[0].worker, starts[-1].worker) == ("w-0", "w-999")
+    half = MAX_STARTS // 2
+    places = [*range(half), *range(1000 - half, 1000)]
+    assert [start.worker for start in starts] == [f"w-{place}" for place in places]
 
 
 def test_snapshots_and_memory_are_bounded() -> None:

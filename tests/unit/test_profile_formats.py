@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 
-import msgspec
 import pytest
 
 from pool.profile import Report, as_calls, as_csv, as_html, as_json, as_line, as_text, compare
@@ -17,7 +16,6 @@ from pool.profile.formats import FORMATS
 from pool.profile.formats.table import COLUMNS
 from pool.profile.formats.text import comparison_text
 from pool.profile.trend import FEWEST
-from pool.profile.units import counted, duration, share, size, times
 from tests.unit.profiles import MB, book, call, open_fonts, report, report_of, sample, start
 
 
@@ -124,28 +122,6 @@ def test_calls_one_by_one() -> None:
     assert "retrieve 4 ms" in as_calls(full())
 
 
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        *((0, "0 µs"), (1.5e-5, "15 µs"), (0.01234, "12.3 ms"), (0.9999, "1 s")),
-        *((1, "1 s"), (99.96, "100 s"), (3600, "3,600 s")),
-    ],
-)
-def test_durations(seconds: float, shown: str) -> None:
-    assert duration(seconds) == shown
-
-
-def test_a_number_of_things() -> None:
-    assert [counted(n, "call") for n in (0, 1, 1200)] == ["0 calls", "1 call", "1,200 calls"]
-
-
-def test_sizes_and_shares() -> None:
-    sizes = [size(n) for n in (0, 999, 1234, 5.25e7, 3e9)]
-    assert sizes == ["0 B", "999 B", "1.23 kB", "52.5 MB", "3 GB"]
-    assert [share(part) for part in (1.0, 0.99999, 0.5, 0.0)] == ["100%", "99.9%", "50.0%", "0.0%"]
-    assert [times(ratio) for ratio in (1.0, 2.5, 31.26)] == ["1x", "2.5x", "31.3x"]
-
-
 class Page(HTMLParser):
     """What a page refers to, and that its elements are closed."""
 
@@ -221,22 +197,3 @@ def test_what_has_changed() -> None:
     assert not back.is_worse
     assert back.findings_gone == ("slow of work",)
     assert comparison_text(back).startswith("Better\n")
-
-
-def test_a_command_that_is_slower_makes_a_profile_worse_without_a_finding() -> None:
-    found = compare(report_of(*[call(seconds=0.1)] * 20), report_of(*[call(seconds=0.2)] * 20))
-    assert not found.findings_new
-    assert found.is_worse
-
-
-def test_nothing_has_changed() -> None:
-    found = compare(full(), full())
-    assert not found.is_worse
-    assert all(change.better is None for change in found.changes)
-    assert msgspec.json.encode(found)
-
-
-def test_fewer_calls_succeed() -> None:
-    found = compare(report_of(call(), call()), report_of(call(), call(outcome="error")))
-    (worse,) = [change for change in found.changes if change.better is False]
-    assert (worse.measure, str(worse)) == ("success", "100% to 50.0%")

@@ -24,6 +24,7 @@ def test_it_is_bounded_and_has_the_whole_time(count: int, limit: int) -> None:
         assert points[-1] == count - 1
         gaps = {after - before for before, after in pairwise(points[:-1])}
         assert len(gaps) <= 1  # evenly spread
+        assert points[-1] - points[-2:][0] <= max(gaps, default=count)
 
 
 @given(st.lists(st.integers(), min_size=1, max_size=500))

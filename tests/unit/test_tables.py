@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pool.telemetry.events import CallFinished, CheckoutReturned
-from pool.telemetry.tables import CallsFinished, CheckoutsReturned, Rows, members
+from pool.telemetry.tables import TABLES, CallsFinished, CheckoutsReturned, Rows, members
 from tests.unit.profiles import call
 
 
@@ -16,10 +18,34 @@ def test_columns_have_what_the_events_have() -> None:
     assert [table.event(row) for row in range(2)] == calls
 
 
-def test_every_member_has_its_column() -> None:
+def test_a_table_of_one_event() -> None:
+    table = CallsFinished.from_events([call(at=3.0)])
+    assert (table.pool, table.at, len(table)) == ("p", 3.0, 1)
+    assert table.event(0) == call(at=3.0)
+
+
+def test_a_call_has_a_column_for_each_of_its_members() -> None:
     table = CallsFinished.from_cells("p", [*range(len(members(CallFinished)))])
     columns = [name for name in vars(CallsFinished) if isinstance(getattr(table, name), list)]
     assert sorted(getattr(table, name)[0] for name in columns) == table.cells
+
+
+def test_a_checkout_has_columns_of_its_durations() -> None:
+    table = CheckoutsReturned.from_cells("p", [1.0, "p-1", 0.25, 0.5, 2.0, "p-2", 0.75, 1.5])
+    assert (table.waits, table.held) == ([0.25, 0.75], [0.5, 1.5])
+
+
+def test_a_table_has_the_name_of_its_events_and_their_level() -> None:
+    assert [(kind.name, kind.level) for kind in TABLES] == [
+        ("calls.finished", CallFinished.level),
+        ("checkouts.returned", CheckoutReturned.level),
+    ]
+
+
+def test_cells_that_are_no_whole_rows_are_not_read() -> None:
+    table = CheckoutsReturned.from_cells("p", [1.0, "p-1", 0.0, 0.5, 2.0])
+    with pytest.raises(ValueError, match="shorter"):
+        list(table.rows())
 
 
 def test_a_table_is_taken_apart_by_what_its_rows_have() -> None:
@@ -28,6 +54,7 @@ def test_a_table_is_taken_apart_by_what_its_rows_have() -> None:
     parts = CallsFinished.from_events(calls).by("command", "outcome")
     found = {key: part.instants for key, part in parts.items()}
     assert found == {("a", "ok"): [0, 3], ("b", "ok"): [1], ("a", "error"): [2]}
+    assert {(part.pool, part.at) for part in parts.values()} == {("p", 3), ("p", 1), ("p", 2)}
 
 
 def test_a_table_of_one_kind_is_its_own_part() -> None:

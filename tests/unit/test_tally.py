@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pool.telemetry.events import (
     CallFinished,
     CallRetried,
@@ -75,6 +77,12 @@ def test_what_is_not_told_is_not_counted() -> None:
     assert tally_of(call()).items == {}
 
 
+def test_items_of_streams_add_up() -> None:
+    tally = tally_of(call(items=3), call(items=4))
+    tally.add(in_tables([call(items=5)]))
+    assert tally.items == {"ask": 12}
+
+
 def test_a_call_that_had_its_checkout_alone_tells_of_that() -> None:
     calls = [call(seconds=0.5, waited=0.25, is_alone=True), call(seconds=9.0, waited=9.0)]
     tally = tally_of(*calls, call(seconds=9.0, waited=None))
@@ -99,6 +107,14 @@ def test_checkouts_and_what_is_rare() -> None:
     assert sums == {"launch": (1, 0.1), "import": (0, 0.0), "ready": (1, 0.4)}
 
 
+def test_only_workers_that_import_are_counted_for_that() -> None:
+    times = ((0.1, 0.0, 0.0, 0.2), (0.1, 0.75, 0.0, 1.0))
+    tally = tally_of(*[WorkerStarted("p", 0.0, "p-1", 1, 0, 1, *took) for took in times])
+    assert list(tally.starts) == ["launch", "import", "ready"]
+    assert [found.count for found in tally.starts.values()] == [2, 1, 2]
+    assert tally.starts["import"].sum == 0.75
+
+
 def test_whether_the_pool_is_open() -> None:
     opened, closed = PoolOpened("p", 0.0, 1, 0, "spawn"), PoolClosed("p", 1.0)
     tally = Tally(50, is_open=False)
@@ -111,6 +127,14 @@ def test_whether_the_pool_is_open() -> None:
     assert not tally_of(opened, closed).is_open
 
 
+@pytest.mark.parametrize("is_open", [True, False])
+def test_the_pool_stays_as_it_was_when_the_tally_began(is_open: bool) -> None:
+    tally = Tally(50, is_open=is_open)
+    assert tally.is_open is is_open
+    tally.add([PingAnswered("p", 0.0, "p-1", 0.001)])
+    assert tally.is_open is is_open
+
+
 def test_commands_have_labels_as_long_as_there_is_room() -> None:
     commands = Commands(2)
     assert [commands.label(name) for name in "abcab"] == ["a", "b", OTHER, "a", "b"]
@@ -119,6 +143,7 @@ def test_commands_have_labels_as_long_as_there_is_room() -> None:
 def test_commands_that_are_listed_have_labels() -> None:
     commands = Commands(["b"])
     assert [commands.label(name) for name in "abb"] == [OTHER, "b", "b"]
+    assert Commands([]).label("a") == OTHER == "other"
 
 
 def test_commands_without_a_label_are_counted_together() -> None:
