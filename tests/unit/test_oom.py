@@ -77,6 +77,7 @@ def test_this_machine_counts() -> None:
     ("membership", "files"),
     [
         ("0::/a/b\n", ["a/b/memory.events", "memory.events"]),
+        ("0::/a:b\n", ["a:b/memory.events", "memory.events"]),
         (
             "5:cpu,memory:/a\n1:name=systemd:/\n0::/\n",
             [
