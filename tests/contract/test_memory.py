@@ -301,7 +301,7 @@ def private(pid: int | str) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private"))
 
 
-async def test_processes_are_as_small_afterwards_as_they_were() -> None:
+async def test_processes_do_not_grow_with_the_values_they_have_seen() -> None:
     async with make_pool("forkserver", size=1) as pool:
         data = memoryview(bytes(20 * MEGABYTE))
 
@@ -311,13 +311,11 @@ async def test_processes_are_as_small_afterwards_as_they_were() -> None:
 
         child = (await pool.call("pid"))["pid"]
         await use(1)
-        while private(child) > 20 * MEGABYTE:
-            await pool.call("pid")
         before = private("self"), private(child)
-        await use(3)
-        while private(child) - before[1] > 4 * MEGABYTE:
-            await pool.call("pid")
-        assert private("self") - before[0] < 4 * MEGABYTE
+        await use(12)
+        # The allocator keeps up to 40 MiB of what was freed (mallopt(3), M_TRIM_THRESHOLD).
+        assert private("self") - before[0] < 60 * MEGABYTE
+        assert private(child) - before[1] < 60 * MEGABYTE
 
 
 @pytest.mark.parametrize("launcher", ["spawn", "forkserver"])

@@ -85,7 +85,10 @@ def test_it_hangs_up_before_it_begins_to_end(client: RawClient) -> None:
 
 
 @pytest.mark.parametrize("launcher", WAYS)
-async def test_a_call_that_was_sent_before_succeeds(launcher: str) -> None:
+async def test_a_call_that_was_sent_before_succeeds(
+    launcher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pool.worker.closing.EXIT_WAIT", 30.0)  # others need the processors too
     async with make_pool(launcher, size=1) as pool:
         assert await pool.call("echo", {"a": 1}) == {"a": 1}
         worker = pool.stats().workers[0].pid or 0

@@ -6,9 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -18,6 +20,16 @@ def stress(*arguments: str, status: int = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=55)
     assert done.returncode == status, done.stderr
     return done.stdout if status == 0 else done.stdout + done.stderr
+
+
+@contextmanager
+def heeding_sigint() -> Iterator[None]:
+    """A child started here does not ignore SIGINT, though a job in the background does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def figures(*arguments: str) -> dict[str, Any]:
@@ -206,21 +218,23 @@ def test_a_signal_ends_the_load_with_its_report(
     number: signal.Signals, load: tuple[str, str], tmp_path: Path
 ) -> None:
     profile = tmp_path / "run.json"
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "pool", "stress", "--bridge", "bridge.echo", *load),
-            *("--command", "echo", "--duration", "50", "--telemetry", "127.0.0.1:0"),
-            *("--profile", str(profile), "--format", "json"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
+    command = [
+        *(sys.executable, "-m", "pool", "stress", "--bridge", "bridge.echo", *load),
+        *("--command", "echo", "--duration", "50", "--telemetry", "127.0.0.1:0"),
+        *("--profile", str(profile), "--format", "json"),
+    ]
+    with heeding_sigint():
+        running = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    with running:
         assert running.stderr is not None
-        assert "telemetry at" in running.stderr.readline()
-        time.sleep(1)
+        said, url = running.stderr.readline().split(" at ")
+        assert said == "telemetry"
+        while not json.loads(urlopen(f"{url.strip()}/stats").read())["calls"].get("ok"):
+            pass
         running.send_signal(number)
-        report = json.loads(running.communicate(timeout=20)[0])
+        report = json.loads(running.communicate(timeout=50)[0])
     assert running.returncode == 128 + number
     assert (report["ended_by"], report["conserved"]) == (number.name, True)
     assert 0 < report["offered"] == report["operations"]
