@@ -1,4 +1,4 @@
-"""What others have said, as it may stand in an error: without secrets, and not too long. Pure."""
+"""What others have said, as it may be shown: without secrets, not too long, and plain. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ QUOTED_BYTES = 200
 
 QUOTED_TEXT = 2_000
 """Characters of somebody's text that are quoted within a sentence."""
+
+
+def plain(text: str) -> str:
+    """No character that moves a terminal's cursor, breaks a line, hides or turns others."""
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def quote(secrets: Secrets, data: bytes) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from signal import Signals
 
+from pool.quotes import plain
 from pool.stats import PoolStats
 
 KEPT = 100_000
@@ -31,7 +32,7 @@ def count_error(counts: Counter[str], kind: str, told: str = "") -> str:
 
     Returns the name under which it was counted.
     """
-    shown = _printable(told)
+    shown = plain(told)
     name = f"{kind}:{shown}" if shown else kind
     name = name if name in counts or len(counts) < MAX_NAMES else kind
     counts[name] += 1
@@ -40,11 +41,7 @@ def count_error(counts: Counter[str], kind: str, told: str = "") -> str:
 
 def in_short(says: str) -> str:
     """The beginning of what an error says."""
-    return _printable(says.strip().partition("\n")[0][:LONGEST])
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return plain(says.strip().partition("\n")[0][:LONGEST])
 
 
 class Samples:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import ceil, isfinite
 from typing import TypeGuard
 
+from pool.quotes import plain
+
 NOTHING = "-"
 """What is shown for what is not known."""
 
@@ -26,7 +28,7 @@ _SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 def clean(text: str) -> str:
     """A text of somebody else's: no character that moves the cursor, hides or turns others."""
-    shown = "".join(char if char.isprintable() else "?" for char in text[: LONGEST + 1])
+    shown = plain(text[: LONGEST + 1])
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
 
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from pool.profile.formats.text import plain
 from pool.profile.report import Call, Command, Distribution, Report, Worker
 from pool.profile.trend import tells
 from pool.profile.units import duration, share, size, times
+from pool.quotes import plain
 
 
 def text(value: str) -> str:

@@ -11,6 +11,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from pool.profile.report import Report
+from pool.quotes import plain
 
 WIDTH = 4.4
 """Inches: what a telephone shows with letters of 11 pixels. Wider pages have two side by side."""
@@ -102,5 +103,4 @@ def _embedded(svg: str, name: str, title: str) -> str:
 def short(name: str) -> str:
     """As much of a name as has room, and no mathematics of matplotlib's."""
     shown = name if len(name) <= 18 else f"{name[:8]}…{name[-9:]}"
-    printable = "".join(char if char.isprintable() else "?" for char in shown)
-    return printable.replace("$", r"\$")
+    return plain(shown).replace("$", r"\$")

@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterator
 
-from pool.profile.formats.text import plain
 from pool.profile.report import Command, Report
+from pool.quotes import plain
 
 _DURATIONS = ("total", "mean", "min", "max", "p50", "p90", "p95", "p99")
 

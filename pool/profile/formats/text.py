@@ -9,13 +9,9 @@ from pool.profile.compare import Comparison
 from pool.profile.report import Call, Command, Distribution, Report
 from pool.profile.trend import tells
 from pool.profile.units import counted, duration, share, size
+from pool.quotes import plain
 
 WIDTH = 100
-
-
-def plain(text: str) -> str:
-    """Without what would move a terminal's cursor or break a line."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def as_line(report: Report) -> str:
