@@ -8,7 +8,6 @@ they ask for nothing more.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from functools import partial
@@ -49,8 +48,6 @@ from pool.telemetry.hub import Hub
 from pool.telemetry.tracing import Around, Traced, Tracer, Tracing
 from pool.worker.memory import watch_memory
 from pool.worker.worker import Worker
-
-_log = logging.getLogger("bridgepool")
 
 
 class Supervisor:

@@ -8,7 +8,7 @@ import signal
 
 from pool.launch.descriptors import close_end
 from pool.launch.memory import private_memory_of
-from pool.launch.oom import KILLS
+from pool.launch.oom import kills
 from pool.launch.process import kill_group_of, parent_of, pid_of, returncode_of
 
 TOLD_WITHIN = 1.0
@@ -47,7 +47,7 @@ class ForkedProcess:
     """
 
     def __init__(self, pid: int, pidfd: int, lifeline: int) -> None:
-        KILLS.launching()
+        kills().launching()
         self.pid = pid
         self.has_lost_template = False
         self._pidfd = pidfd
@@ -59,7 +59,7 @@ class ForkedProcess:
         self._loop.add_reader(pidfd, self._end)
 
     def ran_out_of_memory(self) -> bool:
-        return KILLS.claim()
+        return kills().claim()
 
     async def private_memory(self) -> int | None:
         return await private_memory_of(self.pid, self.exited)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -70,5 +71,7 @@ def _membership() -> str:
         return ""
 
 
-KILLS = OomKills(sources(_membership()))
-"""Of all processes that this one starts."""
+@cache
+def kills() -> OomKills:
+    """Those of all processes that this one starts, from the first one on."""
+    return OomKills(sources(_membership()))

@@ -11,7 +11,7 @@ from subprocess import Popen
 
 from pool.launch.descriptors import adopt_descriptor, close_end
 from pool.launch.memory import private_memory_of
-from pool.launch.oom import KILLS
+from pool.launch.oom import kills
 
 TO_GROUP = 1 << 2
 """PIDFD_SIGNAL_PROCESS_GROUP, of Linux 6.9 and later (pidfd_send_signal(2))."""
@@ -27,7 +27,7 @@ class ChildProcess:
     has_lost_template = False
 
     def __init__(self, popen: Popen[bytes]) -> None:
-        KILLS.launching()
+        kills().launching()
         self.pid = popen.pid
         self._popen = popen
         self._pidfd = adopt_descriptor(os.pidfd_open(popen.pid))
@@ -36,7 +36,7 @@ class ChildProcess:
         self._loop.add_reader(self._pidfd, self._reap)
 
     def ran_out_of_memory(self) -> bool:
-        return KILLS.claim()
+        return kills().claim()
 
     async def private_memory(self) -> int | None:
         return await private_memory_of(self.pid, self.exited)

@@ -7,7 +7,7 @@ import os
 import signal
 from unittest.mock import patch
 
-from pool.launch.oom import KILLS
+from pool.launch.oom import kills
 from tests.contract.failure_modes import Shown, error_of, failing, faulty, shows
 from tests.contract.pools import make_pool, until
 from tests.processes import ends_within
@@ -61,7 +61,7 @@ async def killed_by_the_kernel() -> Shown:
         running = asyncio.create_task(pool.call("hang"))
         stats = await until(pool, lambda stats: stats.inflight_calls == stats.busy == 1)
         # As the kernel does, and counts: to run out of memory in earnest would end others.
-        with patch.object(KILLS, "claim", return_value=True):
+        with patch.object(kills(), "claim", return_value=True):
             os.kill(stats.workers[0].pid or 0, signal.SIGKILL)
             error = await error_of(running)
             return Shown(error, await until(pool, lambda stats: bool(stats.worker_exits)))
