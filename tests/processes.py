@@ -23,9 +23,27 @@ def marked(mark: str = MARK) -> set[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with suppress(OSError):
-                if mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                if mark.encode() in environment(entry).split(b"\0"):
                     found.add(int(entry.name))
     return found
+
+
+def environment(entry: Path) -> bytes:
+    """A process's environment, by its folder in /proc; a process amid exec has none for a moment.
+
+    Popen returns in that moment: the descriptor that it waits for is closed before.
+    """
+    with (entry / "environ").open("rb") as file:  # first, as what may not be read looks as if empty
+        while is_amid_exec(entry):
+            time.sleep(0.0001)  # /proc tells no event
+        return file.read()
+
+
+def is_amid_exec(entry: Path) -> bool:
+    """Whether a process has memory, unlike zombies and the kernel's, but no environment's end."""
+    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    vsize, env_end = fields[20], fields[48]  # the 23rd and the 51st of proc_pid_stat(5)
+    return vsize != "0" and env_end == "0"
 
 
 def children() -> set[int]:
