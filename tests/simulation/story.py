@@ -19,6 +19,7 @@ from pool import Breaker, BrokenWorkerError, PoolError, ProtocolError
 from pool.testing import Misbehaving, ScriptedLauncher, ScriptedPool, Vices, VirtualLoop, run
 from pool.testing.obedient import EVERYTHING
 from tests.simulation.acts import TICK, Caller, wide
+from tests.simulation.audit import Audit
 from tests.simulation.invariants import WINDOW, check
 
 CALLERS, CALLS, MEDDLINGS = 8, 4, 4
@@ -54,6 +55,7 @@ class Story:
         self._behaves = False
         self._capabilities = [name for name in EVERYTHING if self.random.random() < 0.7]
         self._jumped = 0.0
+        self._unsent = 0
         self._most = 0
         self.launcher = ScriptedLauncher(
             self._make_script,
@@ -64,6 +66,8 @@ class Story:
             lag=TICK,
         )
         self.pool = self._make_pool()
+        # Without one as well: nobody listens to most pools.
+        self._audit = Audit(self.pool) if self.random.random() < 0.8 else None
 
     def tell(self) -> None:
         """Raise whatever is wrong with it."""
@@ -133,6 +137,8 @@ class Story:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert len(self.outcomes) == CALLERS * CALLS
         self._see_that_all_is_over()
+        if self._audit is not None:
+            self._audit.check(unsent=self._unsent, leapt=bool(self._jumped))
 
     # Callers
 
@@ -166,6 +172,7 @@ class Story:
             return "cancelled"
         except PoolError as error:
             self._see_whom_it_blames(error)
+            self._unsent += isinstance(error, BrokenWorkerError) and not error.request_sent
             return type(error).__name__
 
     def _see_whom_it_blames(self, error: PoolError) -> None:

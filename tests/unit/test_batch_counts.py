@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
+from pool import CallTimeout
+from pool.acquire import take_idle
 from pool.dataset.batch import BatchCall, prepare_batch
+from pool.dispatch import send
+from pool.exchange.inflight import Call
 from pool.exchange.results import decode_reply
+from pool.testing import Obedient, ScriptedLauncher, ScriptedPool, run
+from pool.timeouts import Deadline
 
 PARTS = (
     b'{"id":1,"event":"results","results":[1,2,null],"failures":{"2":{"error":"a"}}}',
@@ -60,3 +66,23 @@ async def test_what_makes_no_sense_counts_nothing(senseless: bytes) -> None:
 
 async def test_never_more_than_were_asked_for() -> None:
     assert await counted("timeout", None, *PARTS, *PARTS, *PARTS) == {"ok": 3, "error": 3}
+
+
+async def _batch_that_comes_too_late() -> dict[str, int]:
+    async with ScriptedPool(ScriptedLauncher(Obedient), size=1) as pool:
+        await pool.call("echo")
+        supervisor = pool._supervisor
+        assert supervisor is not None
+        now = supervisor.now()
+        slot = take_idle(supervisor, now)
+        assert slot is not None
+        batch = prepare_batch("echo", [b"{}"] * 6)
+        with pytest.raises(CallTimeout) as caught:
+            send(supervisor, slot, batch, Deadline(now - 1.0, 1.0), now, Call)
+        assert not caught.value.request_sent
+        supervisor.give_back(slot)
+        return dict(pool.stats().calls)
+
+
+def test_of_one_that_was_not_sent() -> None:
+    assert run(_batch_that_comes_too_late()) == {"ok": 1, "timeout": 6}
