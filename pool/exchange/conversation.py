@@ -201,9 +201,9 @@ class Conversation:
     def _with_values(self, call: Call, reply: Reply) -> Reply:
         """Read what the reply has in memory, where somebody waits for it; give all of it back."""
         self._forget_arguments(call.id, call.prepared)
+        self._thrift.used()  # whatever was trimmed while it ran, its arguments were not
         if self._memory is None or reply.memory is NULL:
             return reply
-        self._thrift.used()
         if reply.success and not call.is_done:
             reply = self._memory.read(reply)
         self.tell(release(call.id))

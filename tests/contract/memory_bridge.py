@@ -106,6 +106,12 @@ def late(data: bytes, seconds: float) -> bytes:
 
 
 @bridge.command
+def weighed(data: bytes, seconds: float) -> int:
+    time.sleep(seconds)
+    return len(data)
+
+
+@bridge.command
 def leave(data: bytes) -> None:
     os._exit(len(data) % 7)
 

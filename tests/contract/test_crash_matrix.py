@@ -80,7 +80,8 @@ async def test_who_waits_for_a_worker_that_fails_to_start_learns_why(
     monkeypatch.setattr("pool.restarts.COOL_DOWN", 0.0)
     token = tmp_path / "for the first worker"
     token.touch()
-    settings: dict[str, Any] = {"max_restarts": 0, "start_timeout": 2.0}
+    allowed = 3.0 if expected.exits == "start" else 60.0
+    settings: dict[str, Any] = {"max_restarts": 0, "start_timeout": allowed}
     vice = {"where": where, "how": how, "token": str(token)}
     async with lone(method, options={"vice": vice}, **settings) as pool:
         error = await error_of(pool.call("pid"))

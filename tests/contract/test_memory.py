@@ -51,8 +51,9 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def until_small(pool: WorkerPool, most: int = 0) -> None:
     """Wait until both files of the worker have no more bytes than that."""
-    while max(await pool.call("sizes")) > most:
-        pass  # each call is a turn of the loop
+    async with asyncio.timeout(30.0):
+        while max(await pool.call("sizes")) > most:
+            pass  # each call is a turn of the loop
 
 
 @pytest.fixture(params=WAYS)
@@ -278,6 +279,12 @@ async def test_files_are_emptied_when_all_was_read(with_memory: WorkerPool) -> N
         with pytest.raises(RemoteError, match=f"{len(data)} bytes"):
             await with_memory.call("fail_with", {"data": data})
         await until_small(with_memory)
+
+
+async def test_the_arguments_of_a_long_call_are_given_back(with_memory: WorkerPool) -> None:
+    data = bytes(4 * KEPT)
+    assert await with_memory.call("weighed", {"data": data, "seconds": 0.2}) == len(data)
+    await until_small(with_memory)
 
 
 async def test_a_late_reply_gives_its_memory_back() -> None:

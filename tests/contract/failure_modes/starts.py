@@ -75,7 +75,7 @@ async def endless_import() -> Shown:
 @shows("A start never ends")
 async def endless_start() -> Shown:
     never = {"never_ready": True}
-    async with faulty(options=never, start_timeout=1.0, max_restarts=0) as pool:
+    async with faulty(options=never, start_timeout=3.0, max_restarts=0) as pool:
         return await failing(pool, "echo")
 
 
