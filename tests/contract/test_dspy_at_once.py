@@ -19,7 +19,7 @@ async def test_by_dspys_client(name: str) -> None:
 @pytest.fixture(scope="module")
 def told_by_litellm() -> dict[str, str | None]:
     command = [sys.executable, "-m", "tests.contract.dspy_stories", LITELLM]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=150)
     return dict(map(json.loads, done.stdout.splitlines()))
 
 
