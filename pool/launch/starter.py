@@ -62,7 +62,12 @@ class Started:
 
 
 class Starter:
-    """Starting a process blocks until its exec: that is done in threads, `at_once` at a time."""
+    """Starting a process blocks until its exec: that is done in threads, `at_once` at a time.
+
+    Until its exec a child is a copy of this process, with ends of all our pipes, and only then is
+    its number known. Whoever stops it (SIGSTOP) in that millisecond, and kills this process while
+    it is stopped, leaves it and all workers behind: no lifeline is closed before it goes.
+    """
 
     def __init__(self, at_once: int) -> None:
         self._threads = ThreadPoolExecutor(at_once, "bridgepool-launch")

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.processes import children
 
 FOREVER = 600
 """Seconds; longer than the application lives."""
+
+OURS = Path("/proc/self/cmdline").read_bytes()
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "starting": {"options": {"slow_start": 0.3}},
@@ -101,12 +104,28 @@ async def caller(pool: WorkerPool, random: Random) -> None:
 
 
 async def stopper(pool: WorkerPool, random: Random) -> None:
-    """Stop workers and templates, again and again."""
+    """Stop workers and templates, again and again.
+
+    Not in the milliseconds before the pool has a process on its lifeline. Until its exec it is
+    even a copy of us, with ends of all our pipes.
+    """
+    seen: set[int] = set()
     while True:
         await asyncio.sleep(0.05)
         workers = {worker.pid for worker in pool.stats().workers if worker.pid}
-        with suppress(ProcessLookupError):
-            os.kill(random.choice(sorted(workers | children())), signal.SIGSTOP)
+        there = workers | children()
+        grown, seen = sorted(filter(has_run_exec, there & seen)), there
+        if grown:
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(grown), signal.SIGSTOP)
+
+
+def has_run_exec(pid: int) -> bool:
+    """Whether a child has a command line of its own."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != OURS
+    except FileNotFoundError:
+        return False
 
 
 PHASES: dict[str, Phase] = {
