@@ -141,15 +141,15 @@ def send(
     Raises `CallTimeout`, `BrokenWorkerError` or `RequestError`, with nothing
     sent; awaiting it raises what `Exchange.send` tells.
     """
-    worker, calls = slot.worker, prepared.size or 1
+    worker = slot.worker
     if deadline.at is not None and now > deadline.at:
-        supervisor.counters.calls["timeout"] += calls
+        supervisor.counters.calls["timeout"] += prepared.size or 1
         text = f"{prepared.command!r} was not sent: its deadline has passed"
         raise CallTimeout(text, request_sent=False)
     if worker.state is not WorkerState.READY:
-        supervisor.counters.calls["worker_lost"] += calls
+        supervisor.counters.calls["worker_lost"] += prepared.size or 1
         raise worker.lost_before(prepared.command)
     call = worker.calls.send(slot, prepared, now, deadline, make)
     if prepared.traced is not None:
-        prepared.traced.sent(worker.name, worker.pid, calls)
+        prepared.traced.sent(worker.name, worker.pid, prepared.size or 1)
     return call
