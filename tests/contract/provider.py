@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tests.contract.openai_server import Received, Refusal, answer_to
 
-LIMIT = 30.0
+LIMIT = 120.0
 """Seconds after which a request, or a disconnection, that never comes fails the test."""
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")

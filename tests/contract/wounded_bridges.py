@@ -31,7 +31,7 @@ def answer() -> None:
     """Take long each tenth time."""
     global _calls
     _calls += 1
-    time.sleep(0.25 if _calls % 10 == 0 else 0.002)
+    time.sleep(0.5 if _calls % 10 == 0 else 0.002)
 
 
 @slow_start.on_start

@@ -179,7 +179,7 @@ def test_what_exceeds_the_queue_is_shed_and_below_min_success_the_status_is_1() 
 
 def test_callers_that_are_refused_at_once_leave_the_others_their_turn() -> None:
     report = figures(
-        *("--bridge", "bridge.echo", "--command", "echo", "--duration", "1"),
+        *("--bridge", "bridge.echo", "--command", "echo", "--duration", "3"),
         *("--size", "1", "--overflow", "0", "--max-waiting", "1", "--concurrency", "20"),
     )
     assert report["shed"] > report["successful"] > 5
