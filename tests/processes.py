@@ -21,29 +21,35 @@ def marked(mark: str = MARK) -> set[int]:
     """The pids of all processes with a mark but this one; zombies have no environment."""
     found = set()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
+        if entry.name.isdigit() and (pid := int(entry.name)) != os.getpid():
             with suppress(OSError):
-                if mark.encode() in environment(entry).split(b"\0"):
-                    found.add(int(entry.name))
+                if mark.encode() in environment(pid).split(b"\0"):
+                    found.add(pid)
     return found
 
 
-def environment(entry: Path) -> bytes:
-    """A process's environment, by its folder in /proc; a process amid exec has none for a moment.
+def environment(pid: int) -> bytes:
+    """A process's environment; one that is amid exec has none for a moment.
 
     Popen returns in that moment: the descriptor that it waits for is closed before.
     """
-    with (entry / "environ").open("rb") as file:  # first, as what may not be read looks as if empty
-        while is_amid_exec(entry):
+    # Opened first: what may not be read looks as if it were amid exec.
+    with Path(f"/proc/{pid}/environ").open("rb") as file:
+        while is_amid_exec(pid):
             time.sleep(0.0001)  # /proc tells no event
         return file.read()
 
 
-def is_amid_exec(entry: Path) -> bool:
+def is_amid_exec(pid: int) -> bool:
     """Whether a process has memory, unlike zombies and the kernel's, but no environment's end."""
-    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-    vsize, env_end = fields[20], fields[48]  # the 23rd and the 51st of proc_pid_stat(5)
+    fields = stat_of(pid)
+    vsize, env_end = fields[20], fields[48]  # the 23rd and the 51st
     return vsize != "0" and env_end == "0"
+
+
+def stat_of(pid: int) -> list[str]:
+    """The fields of proc_pid_stat(5) from the third on: the second, a name, may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def children() -> set[int]:
@@ -80,7 +86,7 @@ def go_on(*pids: int) -> None:
 def state(pid: int) -> str:
     """The letter for a process's state, such as T for a stopped one; Z if it is gone too."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return stat_of(pid)[0]
     except (FileNotFoundError, ProcessLookupError):
         return "Z"
 

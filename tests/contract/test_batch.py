@@ -179,8 +179,11 @@ def test_what_is_done_is_told_every_tenth_of_a_second(faulty: RawClient, command
     began = time.monotonic()
     found = outcome(faulty, command, [{"seconds": 0.06}] * 8)
     tenths = (time.monotonic() - began) / 0.1
-    assert 1 <= len(found.events) <= tenths
-    assert all(event["results"] for event in found.events)
+    told = [len(event["results"]) for event in found.events]
+    assert len(told) <= tenths
+    # Two results take longer than a tenth of a second, on any machine.
+    assert set(told) <= {1, 2}
+    assert sum(told) >= 6
     assert len(found.results) == 8
 
 

@@ -196,7 +196,7 @@ def test_a_reader_that_takes_its_time_gets_everything(faulty: RawClient) -> None
     faulty.process.send_signal(signal.SIGTERM)
     assert len(faulty.read()["result"]["text"]) == 1_000_000
     assert faulty.at_end_of_output()
-    assert faulty.process.wait(5) == 0
+    assert faulty.process.wait(1) == 0
 
 
 # The end
@@ -217,7 +217,7 @@ def test_sigterm_lets_calls_finish_and_takes_no_more(kinds: RawClient, command: 
     answered += [kinds.read()["id"] for _ in running[len(answered) :]]
     assert set(answered) == set(running)
     assert kinds.at_end_of_output()
-    assert kinds.process.wait(5) == 0
+    assert kinds.process.wait(1) == 0
 
 
 def test_what_was_sent_before_a_blocked_loop_sees_sigterm_is_answered(kinds: RawClient) -> None:
@@ -243,7 +243,7 @@ def test_a_call_can_be_cancelled_after_sigterm(faulty: RawClient) -> None:
     faulty.process.send_signal(signal.SIGTERM)
     faulty.tell("$cancel", {"id": sent})
     assert faulty.read()["error_type"] == "Cancelled"
-    assert faulty.process.wait(5) == 0
+    assert faulty.process.wait(1) == 0
 
 
 @pytest.mark.parametrize("command", ["sleep", "asleep"])
@@ -344,7 +344,7 @@ def test_end_of_file_during_an_async_call_lets_it_finish() -> None:
         client.close_stdin()
         assert replies(client, 2).keys() == {1, 2}
         assert client.at_end_of_output()
-        assert client.process.wait(5) == 0
+        assert client.process.wait(1) == 0
 
 
 def test_a_handshake_with_more_behind_it() -> None:

@@ -104,7 +104,7 @@ def test_end_of_file_ends_the_wait(faulty: RawClient, command: str) -> None:
     faulty.close_stdin()
     assert faulty.read()["error_type"] == "Cancelled"
     assert faulty.at_end_of_output()
-    assert faulty.process.wait(5) == 0
+    assert faulty.process.wait(1) == 0
     assert faulty.stderr() == f"faulty: {command} ends\n"
 
 
@@ -117,7 +117,7 @@ def test_sigterm_ends_the_wait(faulty: RawClient, command: str) -> None:
     assert reply["error_type"] == "Cancelled"
     assert "the bridge ends" in reply["error"]
     assert faulty.at_end_of_output()
-    assert faulty.process.wait(5) == 0
+    assert faulty.process.wait(1) == 0
 
 
 @pytest.mark.parametrize("command", STREAMS)

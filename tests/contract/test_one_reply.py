@@ -55,4 +55,4 @@ def test_each_call_has_one_reply(concurrency: int, seed: int) -> None:
         assert client.result("echo", {"a": 1}) == {"a": 1}
         client.result("shutdown")
         assert client.at_end_of_output()
-        assert client.process.wait(5) == 0
+        assert client.process.wait(1) == 0

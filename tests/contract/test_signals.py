@@ -22,7 +22,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[RawClient]:
 def test_sigterm_counts_on_whichever_thread_it_is_delivered(client: RawClient) -> None:
     client.result("get_sigterm_elsewhere")
     assert client.at_end_of_output()
-    assert client.process.wait(5) == 0
+    assert client.process.wait(1) == 0
 
 
 def test_a_signal_that_a_command_handles_is_nothing_to_the_bridge(client: RawClient) -> None:
@@ -36,7 +36,7 @@ def test_a_signal_that_a_command_handles_is_nothing_to_the_bridge(client: RawCli
     client.tell("$credit", {"id": client.last_id, "items": 1})
     assert client.until_reply()[1]["success"]
     client.process.send_signal(signal.SIGTERM)
-    assert client.process.wait(5) == 0
+    assert client.process.wait(1) == 0
 
 
 def test_a_signal_does_not_keep_it_busy(client: RawClient) -> None:

@@ -41,7 +41,7 @@ def test_requests_that_have_arrived_are_answered(client: RawClient) -> None:
     go_on(client.process.pid)
     assert [client.read()["success"] for _ in range(2)] == [True, True]
     assert client.at_end_of_output()
-    assert client.process.wait(5) == 0
+    assert client.process.wait(1) == 0
 
 
 def test_one_that_has_arrived_in_part_is_not_waited_for(client: RawClient) -> None:
@@ -52,7 +52,7 @@ def test_one_that_has_arrived_in_part_is_not_waited_for(client: RawClient) -> No
     terminate(client)
     go_on(client.process.pid)
     assert client.at_end_of_output()
-    assert client.process.wait(5) == 0
+    assert client.process.wait(1) == 0
 
 
 @pytest.mark.parametrize("command", ["nap", "anap"])
@@ -66,14 +66,14 @@ def test_a_busy_sender_does_not_keep_it_from_ending(client: RawClient, command: 
     client.send(command, {"seconds": 0})
     assert client.read()["id"] == during_the_first
     assert client.at_end_of_output()
-    assert client.process.wait(5) == 0
+    assert client.process.wait(1) == 0
 
 
 def test_one_that_has_not_started_does_not_begin_to() -> None:
     with RawClient("tests.contract.terminated_import") as client:
         client.send("ping", {"initialization": True})
         assert client.at_end_of_output()
-        assert client.process.wait(5) == 0
+        assert client.process.wait(1) == 0
 
 
 def test_it_hangs_up_before_it_begins_to_end(client: RawClient) -> None:

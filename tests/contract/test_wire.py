@@ -237,7 +237,7 @@ def test_shutdown_is_acknowledged_then_the_process_exits_0(echo: RawClient) -> N
 def test_end_of_file_ends_an_idle_bridge(echo: RawClient) -> None:
     echo.result("ping")
     echo.close_stdin()
-    assert echo.process.wait(5) == 0
+    assert echo.process.wait(1) == 0
 
 
 @pytest.mark.parametrize("command", ["sleep", "asleep"])
@@ -267,7 +267,7 @@ def test_end_of_file_during_the_import_ends_the_bridge() -> None:
 def test_sigterm_ends_an_idle_bridge_at_once(echo: RawClient) -> None:
     echo.result("ping")
     echo.process.send_signal(signal.SIGTERM)
-    assert echo.process.wait(5) == 0
+    assert echo.process.wait(1) == 0
 
 
 @pytest.mark.parametrize("ending", ["shutdown", "SIGTERM"])
@@ -300,7 +300,7 @@ def test_sigterm_ends_a_busy_bridge_after_its_call(kinds: RawClient, command: st
     assert kinds.process.stderr.readline() == b"napping\n"
     kinds.process.send_signal(signal.SIGTERM)
     assert kinds.read()["success"]
-    assert kinds.process.wait(5) == 0
+    assert kinds.process.wait(1) == 0
 
 
 def test_sigint_is_ignored(echo: RawClient) -> None:
@@ -319,7 +319,7 @@ def test_a_reply_that_meets_a_broken_pipe_is_dropped_and_noted(echo: RawClient) 
     assert b"nobody reads" in echo.process.stderr.readline()
     assert echo.process.poll() is None
     echo.close_stdin()
-    assert echo.process.wait(5) == 0
+    assert echo.process.wait(1) == 0
 
 
 # --check

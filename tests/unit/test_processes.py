@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 from tests.processes import MARK, environment, marked
 
@@ -12,7 +11,7 @@ def test_a_process_has_its_environment_as_soon_as_it_was_started() -> None:
     for _ in range(300):
         with subprocess.Popen(["sleep", "60"]) as process:
             try:
-                assert MARK.encode() in environment(Path(f"/proc/{process.pid}"))
+                assert MARK.encode() in environment(process.pid)
             finally:
                 process.kill()
 

@@ -178,4 +178,6 @@ async def deadlock() -> Shown:
         both = asyncio.Barrier(2)
         told = await asyncio.gather(take_two(both), take_two(both), return_exceptions=True)
         # One of them, and the other too unless it gets in time what the first one leaves.
-        return Shown(next(error for error in told if isinstance(error, PoolTimeout)))
+        errors = [error for error in told if error is not None]
+        assert {type(error) for error in errors} == {PoolTimeout}
+        return Shown(errors[0])
